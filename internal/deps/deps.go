@@ -1,0 +1,38 @@
+//go:build deps
+
+package deps
+
+import (
+	_ "modernc.org/sqlite"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/riverqueue/river"
+	_ "github.com/riverqueue/river/riverdriver/riversqlite"
+	_ "github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	_ "github.com/riverqueue/river/rivermigrate"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/huandu/go-sqlbuilder"
+	_ "github.com/georgysavva/scany/v2/sqlscan"
+	_ "cel.dev/cel-go/cel"
+	_ "github.com/danielgtaylor/huma/v2"
+	_ "github.com/a-h/templ"
+	_ "golang.org/x/mod/sumdb/tlog"
+	_ "golang.org/x/mod/sumdb/note"
+	_ "github.com/wneessen/go-mail"
+	_ "github.com/nicksnyder/go-i18n/v2/i18n"
+	_ "golang.org/x/text/language"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/yuin/goldmark"
+	_ "github.com/microcosm-cc/bluemonday"
+	_ "github.com/santhosh-tekuri/jsonschema/v6"
+	_ "github.com/google/go-cmp/cmp"
+	_ "gopkg.in/yaml.v3"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/time/rate"
+	_ "github.com/miekg/dns"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "golang.org/x/crypto/ssh"
+	_ "github.com/tink-crypto/tink-go/v2/aead"
+	_ "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	_ "github.com/alexedwards/scs/v2"
+)
