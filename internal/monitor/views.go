@@ -74,7 +74,7 @@ type Finding struct {
 	DueAt      time.Time
 	Late       bool
 	ClosedAt   *time.Time
-	ClosedWhy  string // "passed", "gone", "check removed"
+	ClosedWhy  string     // "passed", "gone", "check removed"
 	EventAt    *time.Time // change at the source
 	AlertedAt  *time.Time
 	Cause      string
@@ -203,7 +203,7 @@ type Exception struct {
 	Guard      string // check that must stay green for the same fact, or set
 	GuardOK    bool
 	RevokedAt  *time.Time
-	Active     bool // approved, not ended, not revoked, guard green
+	Active     bool  // approved, not ended, not revoked, guard green
 	Covers     int64 // failing verdicts under it
 }
 
@@ -216,14 +216,14 @@ type Day struct {
 
 // A Posture is everything that the first page says.
 type Posture struct {
-	At       time.Time
-	Counts   Counts
-	ByCheck  []CheckCount
-	Sources  []Source
-	Open     int64 // findings
-	Late     int64
-	Latency  Latency
-	Trend    []Day // 90 days, oldest first
+	At      time.Time
+	Counts  Counts
+	ByCheck []CheckCount
+	Sources []Source
+	Open    int64 // findings
+	Late    int64
+	Latency Latency
+	Trend   []Day // 90 days, oldest first
 }
 
 // A Change is something that turned, for "changed since".
