@@ -1,0 +1,12 @@
+// Package connectors lists the systems that Prumo reads. Each connector lives
+// in a folder of its own; adding one is that folder and one line here.
+package connectors
+
+import (
+	"prumo.dev/prumo/internal/connector"
+)
+
+// All returns every connector, in the order in which the console lists them.
+func All() []connector.Connector {
+	return []connector.Connector{}
+}
