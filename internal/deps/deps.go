@@ -35,4 +35,6 @@ import (
 	_ "github.com/tink-crypto/tink-go/v2/aead"
 	_ "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	_ "github.com/alexedwards/scs/v2"
+	_ "github.com/BurntSushi/toml"
+	_ "golang.org/x/net/html"
 )
