@@ -244,7 +244,7 @@ func refusePattern(e ast.Expr) (what, do string) {
 
 var (
 	undefinedField = regexp.MustCompile(`^undefined field '(.*)'$`)
-	undeclared     = regexp.MustCompile(`^undeclared reference to '(.*?)' \(in container '.*'\)$`)
+	undeclared     = regexp.MustCompile(`^undeclared reference to '(.*?)'`)
 	noOverload     = regexp.MustCompile(`^found no matching overload for '(.*)' applied to '(.*)'$`)
 )
 
@@ -254,12 +254,17 @@ func (l *loader) explain(e *common.Error, name string, d *Def) fault {
 	if m := undefinedField.FindStringSubmatch(e.Message); m != nil {
 		f.what, f.do = "field "+m[1]+" does not exist", l.suggest(m[1], d.Kind)
 	}
+	if what, found := strings.CutPrefix(e.Message, "Syntax error: "); found {
+		what, _, _ = strings.Cut(what, " expecting ")
+		f.what, f.do = "the expression is not CEL: "+what, "mend the syntax"
+	}
 	if m := undeclared.FindStringSubmatch(e.Message); m != nil {
 		f.what, f.do = m[1]+" is not declared", "the fact is called "+name+" here"
+		param := m[1] == "params" || strings.HasPrefix(m[1], paramPrefix)
 		switch {
-		case m[1] == "params" && len(d.Params) == 0:
+		case param && len(d.Params) == 0:
 			f.what, f.do = "the check declares no parameters", "add the parameter under params"
-		case m[1] == "params":
+		case param:
 			f.what, f.do = "the parameter is not declared", "declared are "+strings.Join(sortedKeys(d.Params), ", ")
 		case m[1] == "now":
 			f.do = "use olderThan, within or passed, which report when their answer flips"

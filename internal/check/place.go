@@ -51,6 +51,9 @@ func (d *document) align(n *yaml.Node, offset int) (int, bool) {
 		for i < offset && isSpace(value[i]) {
 			i++
 		}
+		if i >= len(value) {
+			return j, j <= len(d.text)
+		}
 		j = raw.skipSpace(j)
 		if i >= offset {
 			return j, j < len(d.text)
