@@ -1,0 +1,187 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"prumo.dev/prumo/internal/collect"
+	"prumo.dev/prumo/internal/config"
+	"prumo.dev/prumo/internal/connector"
+)
+
+// A sourceRow is a source as kept: sealed, since its settings hold secrets.
+type sourceRow struct {
+	Name      string         `json:"name"`
+	Connector string         `json:"connector"`
+	Every     time.Duration  `json:"every"`
+	Owner     string         `json:"owner"`
+	Disabled  bool           `json:"disabled"`
+	FromFile  bool           `json:"from_file"`
+	Settings  map[string]any `json:"settings"`
+}
+
+// A maker turns kept sources into ones that can be read.
+type maker struct {
+	connectors map[string]connector.Connector
+	allow      []netip.Prefix
+	now        func() time.Time
+	log        *slog.Logger
+	onCall     func(source string, c connector.Call)
+}
+
+func byID(cs []connector.Connector) map[string]connector.Connector {
+	out := map[string]connector.Connector{}
+	for _, c := range cs {
+		out[c.Info().ID] = c
+	}
+	return out
+}
+
+// source checks a row against its connector and gives it its client and dialler.
+func (m *maker) source(r sourceRow) (collect.Source, error) {
+	c, ok := m.connectors[r.Connector]
+	if !ok {
+		return collect.Source{}, fmt.Errorf("source %s: connector %q does not exist; `prumo serve` lists them under /sources/new", r.Name, r.Connector)
+	}
+	info := c.Info()
+	where := connector.FromConsole
+	if r.FromFile {
+		where = connector.FromFile
+	}
+	s, err := connector.Check(info, r.Settings, where)
+	if err != nil {
+		return collect.Source{}, fmt.Errorf("source %s: %w", r.Name, err)
+	}
+	out := collect.Source{Name: r.Name, Connector: c, Every: r.Every, Enabled: !r.Disabled, Settings: s}
+	if out.Every == 0 {
+		out.Every = info.Every
+	}
+	out.Dial = connector.NewDialer(connector.NetworkPolicy{AllowAll: r.FromFile, Allow: m.allow})
+	out.HTTP = connector.NewClient(connector.ClientConfig{
+		Hosts: hosts(info, s), Dial: out.Dial, Secrets: secrets(info, s), Version: Version, Log: m.log.With("source", r.Name),
+		Now: m.now, OnCall: func(c connector.Call) { m.onCall(r.Name, c) },
+	})
+	return out, nil
+}
+
+// hosts are the places that the settings' addresses name.
+func hosts(info connector.Info, s connector.Settings) []string {
+	var out []string
+	for _, f := range info.Fields {
+		if f.Type != connector.FieldURL {
+			continue
+		}
+		if u, err := url.Parse(s.Text(f.Name)); err == nil && u.Host != "" {
+			out = append(out, u.Scheme+"://"+u.Host)
+		}
+	}
+	return out
+}
+
+func secrets(info connector.Info, s connector.Settings) []string {
+	var out []string
+	for _, f := range info.Fields {
+		if v := s.Text(f.Name); f.Type == connector.FieldSecret && v != "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// defaults are the sources that are there from the first start: this machine,
+// the Git checkout that it was started in, and Prumo itself.
+func defaults(dir string, isRepository func(string) bool) []sourceRow {
+	rows := []sourceRow{
+		{Name: "host", Connector: "host", FromFile: true},
+		{Name: "self", Connector: "self", FromFile: true},
+	}
+	if isRepository(dir) {
+		rows = append(rows, sourceRow{Name: "git", Connector: "git", FromFile: true, Settings: map[string]any{"path": dir}})
+	}
+	return rows
+}
+
+// fromFile turns the sources of a prumo.yaml into rows. Paths are relative to the file.
+func fromFile(cfg *config.Config, connectors map[string]connector.Connector) ([]sourceRow, []config.Problem) {
+	var rows []sourceRow
+	var problems []config.Problem
+	for _, s := range cfg.Sources {
+		r := sourceRow{Name: s.Name, Connector: s.Connector, Every: s.Every, Owner: s.Owner, FromFile: true, Settings: s.Settings}
+		c, ok := connectors[s.Connector]
+		if !ok {
+			problems = append(problems, config.Problem{File: cfg.File, Line: s.Line, What: fmt.Sprintf("connector %q does not exist", s.Connector), Do: "use one of those that the documentation lists"})
+			continue
+		}
+		absolute(c.Info(), r.Settings, filepath.Dir(cfg.File))
+		if _, err := connector.Check(c.Info(), r.Settings, connector.FromFile); err != nil {
+			problems = append(problems, config.Problem{File: cfg.File, Line: s.Line, What: "source " + s.Name + ": " + oneLine(err), Do: "correct its settings"})
+			continue
+		}
+		rows = append(rows, r)
+	}
+	return rows, problems
+}
+
+func absolute(info connector.Info, settings map[string]any, dir string) {
+	for _, f := range info.Fields {
+		if p, ok := settings[f.Name].(string); ok && f.Type == connector.FieldPath && p != "" && !filepath.IsAbs(p) {
+			abs, err := filepath.Abs(filepath.Join(dir, p))
+			if err == nil {
+				settings[f.Name] = abs
+			}
+		}
+	}
+}
+
+func oneLine(err error) string {
+	b := []byte(err.Error())
+	for i, c := range b {
+		if c == '\n' {
+			b[i] = ' '
+		}
+	}
+	return string(b)
+}
+
+// merge lays the three origins of sources over each other: a name of the file
+// wins over the same name of the defaults, and the console's over neither.
+func merge(file, console, def []sourceRow) []sourceRow {
+	seen := map[string]bool{}
+	var out []sourceRow
+	for _, rows := range [][]sourceRow{file, def, console} {
+		for _, r := range rows {
+			if !seen[r.Name] {
+				seen[r.Name] = true
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// fingerprint tells whether a source's row changed.
+func (r sourceRow) fingerprint() string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+var errInUse = errors.New("in use")
+
+// A settingsStore keeps sealed settings by area and name. Version rises with
+// every change, by whichever process.
+type settingsStore interface {
+	List(ctx context.Context, area string) (map[string][]byte, error)
+	Put(ctx context.Context, area, name string, body []byte) error
+	Delete(ctx context.Context, area, name string) error
+	Version(ctx context.Context) (int64, error)
+}
