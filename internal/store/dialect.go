@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the PostgreSQL driver
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	_ "modernc.org/sqlite" // the embedded database
+)
+
+// A Dialect is one of the two databases.
+type Dialect string
+
+// The dialects.
+const (
+	SQLite   Dialect = "sqlite"
+	Postgres Dialect = "postgres"
+)
+
+// fileName is the embedded database in the data folder.
+const fileName = "prumo.db"
+
+// sqliteURL names the embedded database with what each connection sets first.
+func sqliteURL(dir string, writer bool) string {
+	q := url.Values{}
+	for _, p := range []string{
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		"temp_store(MEMORY)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)",
+	} {
+		q.Add("_pragma", p)
+	}
+	if writer {
+		q.Add("_pragma", "cache_size(-24000)")
+		q.Set("_txlock", "immediate")
+	} else {
+		q.Add("_pragma", "cache_size(-4000)")
+		q.Add("_pragma", "query_only(1)")
+	}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.Join(dir, fileName)}).EscapedPath(), RawQuery: q.Encode()}
+	return u.String()
+}
+
+// open gives the writing and the reading pool.
+func (d Dialect) open(c Config) (writer, reader *sql.DB, err error) {
+	if d == Postgres {
+		if writer, err = sql.Open("pgx", c.URL); err != nil {
+			return nil, nil, err
+		}
+		writer.SetMaxOpenConns(16)
+		writer.SetMaxIdleConns(8)
+		return writer, writer, nil
+	}
+	if writer, err = sql.Open("sqlite", sqliteURL(c.Dir, true)); err != nil {
+		return nil, nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	if reader, err = sql.Open("sqlite", sqliteURL(c.Dir, false)); err != nil {
+		writer.Close()
+		return nil, nil, err
+	}
+	reader.SetMaxOpenConns(4)
+	reader.SetMaxIdleConns(2)
+	return writer, reader, nil
+}
+
+// migrationText fills the few types that the databases call differently.
+func (d Dialect) migrationText(text string) string {
+	if d == Postgres {
+		return strings.NewReplacer("{{id}}", "BIGINT PRIMARY KEY", "{{blob}}", "BYTEA").Replace(text)
+	}
+	return strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY", "{{blob}}", "BLOB").Replace(text)
+}
+
+// goose gives the migration tool's name of the dialect, and its lock.
+func (d Dialect) goose() (goose.Dialect, []goose.ProviderOption, error) {
+	if d == SQLite {
+		return goose.DialectSQLite3, nil, nil
+	}
+	l, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return "", nil, fmt.Errorf("make the migration lock: %w", err)
+	}
+	return goose.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(l)}, nil
+}
+
+// A Lock is what Tx.Lock takes: one holder at a time over all replicas.
+type Lock int64
+
+// The locks.
+const (
+	LockHeart Lock = 0x7072756d01 // the monitor's transactions, one after another
+	LockLease Lock = 0x7072756d02 // the lease of the replica that collects
+)
+
+// lock waits for l until the transaction ends. SQLite has one writing
+// connection and one writing process at a time, which is that lock already.
+func (d Dialect) lock(ctx context.Context, tx *sql.Tx, l Lock) error {
+	if d == SQLite {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(l))
+	return err
+}
+
+// readOptions gives the options of a snapshot; SQLite's reading pool is a
+// snapshot by itself and refuses to write by query_only.
+func (d Dialect) readOptions() *sql.TxOptions {
+	if d == Postgres {
+		return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	return nil
+}
+
+// prepares reports whether statements are prepared once by us: pgx keeps its
+// own cache on each connection.
+func (d Dialect) prepares() bool { return d == SQLite }
+
+// fold gives an expression that compares without regard to case. LIKE folds
+// ASCII by itself on SQLite only, so both sides are lowered on both.
+func fold(expression string) string { return "LOWER(" + expression + ")" }
+
+// likePattern makes a pattern that finds text anywhere; it goes with ESCAPE '!'.
+func likePattern(text string) string {
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(text)) + "%"
+}
