@@ -1,0 +1,157 @@
+package checks_test
+
+import (
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"prumo.dev/prumo/checks"
+	"prumo.dev/prumo/connectors"
+	"prumo.dev/prumo/content"
+	"prumo.dev/prumo/internal/check"
+	"prumo.dev/prumo/internal/fact"
+	"prumo.dev/prumo/internal/framework"
+)
+
+func load(t *testing.T) *check.Set {
+	t.Helper()
+	set, problems := check.LoadAll(check.NamedFS{Name: "checks", FS: checks.Files()})
+	for _, p := range problems {
+		t.Error(p.Error())
+	}
+	if problems != nil {
+		t.FailNow()
+	}
+	return set
+}
+
+func TestChecksKeepTheirExamples(t *testing.T) {
+	for _, c := range load(t).All() {
+		for _, p := range c.RunExamples() {
+			t.Error(p.Error())
+		}
+	}
+}
+
+// A file is named after its check, so that a check is found without a search.
+func TestFilesAreNamedAfterTheirCheck(t *testing.T) {
+	names, err := fs.Glob(checks.Files(), "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := load(t)
+	for _, n := range names {
+		if _, ok := set.ByID(strings.TrimSuffix(n, ".yaml")); !ok {
+			t.Errorf("%s holds no check of its name", n)
+		}
+	}
+	if got := len(set.All()); got < 30 || got != len(names) {
+		t.Errorf("%d checks in %d files, want at least 30 and one each", got, len(names))
+	}
+}
+
+// marks are the values that a text inserts and the words that it quotes: the
+// same in every language, but for placeholders in capitals.
+var (
+	inserts     = regexp.MustCompile(`\{\{.*?\}\}+`)
+	quotes      = regexp.MustCompile("`[^`]*`")
+	placeholder = regexp.MustCompile(`\b[A-Z]{3,}\b`)
+)
+
+func TestTextsAreInThreeLanguages(t *testing.T) {
+	for _, c := range load(t).All() {
+		for what, text := range map[string]check.Text{"title": c.Def.Title, "message": c.Def.Message, "fix": c.Def.Fix} {
+			for _, lang := range []string{"pt-BR", "es"} {
+				got, ok := text[lang]
+				switch {
+				case !ok:
+					t.Errorf("%s has no %s in %s", c.ID, what, lang)
+				case got == text["en"]:
+					t.Errorf("%s: the %s in %s is the English text", c.ID, what, lang)
+				case !slices.Equal(marks(got), marks(text["en"])):
+					t.Errorf("%s: the %s in %s has the marks %q, the English one %q", c.ID, what, lang, marks(got), marks(text["en"]))
+				}
+			}
+			if len(text) != 3 {
+				t.Errorf("%s: the %s is in %d languages, want 3", c.ID, what, len(text))
+			}
+		}
+		if !strings.Contains(c.Def.Message["en"], "{{") {
+			t.Errorf("%s: the message names no thing", c.ID)
+		}
+		if len(strings.Fields(c.Def.Fix["en"])) < 8 {
+			t.Errorf("%s: the fix does not say what to do", c.ID)
+		}
+	}
+}
+
+// marks lists what must not differ between translations.
+func marks(s string) []string {
+	out := append(inserts.FindAllString(s, -1), quotes.FindAllString(s, -1)...)
+	for i, m := range out {
+		out[i] = placeholder.ReplaceAllString(m, "X")
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestControlsExist(t *testing.T) {
+	lib, err := framework.Load(content.Files())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range load(t).All() {
+		for _, id := range c.Controls {
+			if _, ok := lib.Control(id); !ok {
+				t.Errorf("%s names control %s, which does not exist", c.ID, id)
+			}
+		}
+	}
+}
+
+// A needed permission is written as the connector writes it, or the console
+// could not say which one a credential lacks.
+func TestNeedsNamePermissionsOfConnectors(t *testing.T) {
+	known := map[string][]string{}
+	for _, c := range connectors.All() {
+		for _, p := range c.Info().Permissions {
+			known[c.Info().ID] = append(known[c.Info().ID], p.Name)
+		}
+	}
+	for _, c := range load(t).All() {
+		for id, permissions := range c.Needs {
+			for _, p := range permissions {
+				if !slices.Contains(known[id], p) {
+					t.Errorf("%s needs %q of connector %s, which has %q", c.ID, p, id, known[id])
+				}
+			}
+		}
+	}
+}
+
+// An id starts with the thing that it speaks of and says what is true of it.
+func TestIDsReadAsClaims(t *testing.T) {
+	said := map[string]string{
+		"security-txt": "endpoint", "merged-change": "change", "deploy-key": "secret", "admins": "account", "leaver": "account",
+		"service-account": "account", "timer": "collector", "alerts": "collector", "exceptions": "collector",
+		"settings": "collector", "source": "collector", "api-token": "secret",
+	}
+	for _, k := range fact.Kinds() {
+		said[strings.ReplaceAll(k.Name, "_", "-")] = k.Name
+		said[strings.ReplaceAll(k.Plural, "_", "-")] = k.Name
+	}
+	verb := regexp.MustCompile(`-(is|are|has|have|cannot|came|runs|opens|keeps|needs|names|locks|blocks|binds|refuses|offers|asks|belongs|used|updates|only|approved|passed|served|expires|expiring|encrypted|protected|supported|restarted|installed|signed|pinned|delivered|safe|strong|modern|trusted|valid|young|sends|redirects|forbids|enforced|limits|in|on|off|not|without|by|of|free|few|whole|read-only|mapped|dismissed|lets|ends|reports|reaches|waits|listed|serves|rejects|holds|stays|limited|published|through|itself|gone|answered|secure|done)(-|$)`)
+	for _, c := range load(t).All() {
+		kind := ""
+		for prefix, k := range said {
+			if strings.HasPrefix(c.ID, prefix+"-") {
+				kind = k
+			}
+		}
+		if kind == "" || !verb.MatchString(c.ID) {
+			t.Errorf("id %s does not read as a claim about a thing", c.ID)
+		}
+	}
+}
