@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -104,4 +105,34 @@ func (r *reader) secretFile(n *yaml.Node, path, where string) any {
 		return ""
 	}
 	return strings.TrimRight(string(b), "\r\n")
+}
+
+// ResolveSecrets puts secrets in the place of every {env: NAME} and {file: PATH}
+// below n; file is where n was read. It returns the first problem.
+func ResolveSecrets(n *yaml.Node, file string, getenv func(string) string) *Problem {
+	r := &reader{file: file, dir: filepath.Dir(file), getenv: getenv}
+	r.resolve(n)
+	if len(r.problems) == 0 {
+		return nil
+	}
+	return &r.problems[0]
+}
+
+func (r *reader) resolve(n *yaml.Node) {
+	if n.Kind == yaml.MappingNode && len(n.Content) == 2 && n.Content[1].Kind == yaml.ScalarNode {
+		var v any
+		switch key := n.Content[0].Value; key {
+		case "env":
+			v = r.env(n, n.Content[1].Value, "secret")
+		case "file":
+			v = r.secretFile(n, n.Content[1].Value, "secret")
+		}
+		if s, ok := v.(string); ok {
+			*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: s, Line: n.Line, Column: n.Column}
+			return
+		}
+	}
+	for _, c := range n.Content {
+		r.resolve(c)
+	}
 }
