@@ -18,6 +18,9 @@ func Decode(k Kind, raw []byte) (Data, error) {
 	if k.Name == "item" {
 		return decodeItem(raw)
 	}
+	if t := bytes.TrimSpace(raw); len(t) == 0 || t[0] != '{' {
+		return nil, errors.New("data must be a JSON object")
+	}
 	v := reflect.New(k.Type)
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
