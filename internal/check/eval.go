@@ -73,6 +73,11 @@ func (e *eval) begin(name string, now time.Time, lookup Lookup, params map[strin
 	clear(e.indexes)
 }
 
+// again forgets what the last expression reported, but not what it saw.
+func (e *eval) again(params map[string]ref.Val) {
+	e.params, e.due, e.refs, e.lost, e.nextID, e.many = params, time.Time{}, nil, nil, firstDynamic, nil
+}
+
 // fact projects a fact as the root of expressions.
 func (e *eval) fact(f *fact.Fact, t *trie) (*val, error) {
 	st := e.table.structs[f.Kind]

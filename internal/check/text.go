@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -121,6 +122,17 @@ func (c *Check) Message(in Input, lang string) string { return c.say(in, "messag
 
 // FixText fills the text that says how to mend a failure.
 func (c *Check) FixText(in Input, lang string) string { return c.say(in, "fix", lang) }
+
+// MessageReadsFacts reports whether the message holds expressions, so that
+// writing it needs the facts.
+func (c *Check) MessageReadsFacts() bool { return !c.text("message", "en").plain }
+
+// MissingReason is the reason of an unknown for which fields are missing.
+func MissingReason(missing []string) string {
+	missing = slices.Clone(missing)
+	slices.Sort(missing)
+	return notSaid(slices.Compact(missing), nil)
+}
 
 func (c *Check) text(what, lang string) *template {
 	if t, ok := c.texts[what+"/"+lang]; ok {

@@ -187,7 +187,11 @@ func (v *val) typed(f *fieldType) ref.Val {
 	case asDouble:
 		v.cel = double(v.text)
 	case asRef:
-		v.cel = v.ev.follow(v, f.ref)
+		r := v.ev.follow(v, f.ref)
+		if !types.IsUnknownOrError(r) {
+			v.cel = r
+		}
+		return r
 	case asStruct, asStructs:
 		v.st = f.sub
 		return v.value()
