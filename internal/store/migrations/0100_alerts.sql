@@ -12,6 +12,7 @@ CREATE TABLE alert_event (
   kind TEXT NOT NULL,
   sealed_at BIGINT NOT NULL,
   delivered_at BIGINT NOT NULL DEFAULT 0,
+  letters BIGINT NOT NULL DEFAULT 0,
   doc TEXT NOT NULL
 );
 

@@ -1,0 +1,316 @@
+package alertstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"prumo.dev/prumo/internal/alert"
+	"prumo.dev/prumo/internal/alert/email"
+	"prumo.dev/prumo/internal/check"
+	"prumo.dev/prumo/internal/monitor"
+	"prumo.dev/prumo/internal/store"
+)
+
+// causeWorker settles causes.
+type causeWorker struct {
+	river.WorkerDefaults[causeJob]
+	store *Store
+}
+
+// Work settles one cause.
+func (w *causeWorker) Work(ctx context.Context, job *river.Job[causeJob]) error {
+	return w.store.settle(ctx, job)
+}
+
+// settle waits for the run, closes the cause and writes its letters. Each step
+// may be cut off and done again: sealing twice changes nothing, and letters
+// are written in the transaction that ends the job.
+func (s *Store) settle(ctx context.Context, job *river.Job[causeJob]) error {
+	if err := s.waitForRun(ctx, job.Args.Run, time.Until(job.CreatedAt.Add(s.config.Settle))); err != nil {
+		return err
+	}
+	var cause monitor.Cause
+	if err := s.db.Write(ctx, func(t *store.Tx) (err error) {
+		cause, err = s.config.Heart.Seal(ctx, t, job.Args.Cause)
+		return err
+	}); err != nil {
+		return fmt.Errorf("seal cause %s: %w", job.Args.Cause, err)
+	}
+	event, err := s.event(ctx, cause)
+	if err != nil {
+		return fmt.Errorf("read cause %s: %w", cause.ID, err)
+	}
+	owner := s.owner(ctx, cause.Owner)
+	return s.db.Write(ctx, func(t *store.Tx) error {
+		routes, err := s.routes(ctx, t)
+		if err != nil {
+			return err
+		}
+		if err := s.post(ctx, t, event, alert.Plan(event, routes, owner, s.lang)); err != nil {
+			return err
+		}
+		return complete(ctx, s, t, job)
+	})
+}
+
+// waitForRun returns when the run has ended, or patience has. It asks on the
+// reading pool, so that waiting costs the writer nothing.
+func (s *Store) waitForRun(ctx context.Context, run int64, patience time.Duration) error {
+	if run == 0 || patience <= 0 {
+		return nil
+	}
+	end := time.NewTimer(min(patience, s.config.Settle))
+	defer end.Stop()
+	pause := 20 * time.Millisecond
+	for {
+		open, err := s.config.Heart.RunOpen(ctx, run)
+		if err != nil {
+			return fmt.Errorf("ask whether run %d goes on: %w", run, err)
+		}
+		if !open {
+			return nil
+		}
+		next := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return ctx.Err()
+		case <-end.C:
+			next.Stop()
+			return nil
+		case <-next.C:
+			pause = min(2*pause, 160*time.Millisecond)
+		}
+	}
+}
+
+// owner finds where the owner of a finding is told.
+func (s *Store) owner(ctx context.Context, name string) *alert.Recipient {
+	if name == "" {
+		return nil
+	}
+	address, lang, ok := s.config.Owner(ctx, name)
+	if !ok {
+		return nil
+	}
+	to, err := email.Receiver(address)
+	if err != nil {
+		return nil
+	}
+	return &alert.Recipient{Channel: email.Name, Receiver: to, Lang: lang}
+}
+
+// post writes the event, its letters and their jobs. A second call for the
+// same cause writes nothing.
+func (s *Store) post(ctx context.Context, t *store.Tx, e alert.Event, letters []alert.Letter) error {
+	doc, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	n, err := t.Exec(ctx, `INSERT INTO alert_event (cause, kind, sealed_at, letters, doc) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (cause) DO NOTHING`, e.ID, string(e.Kind), store.Micros(e.SealedAt), len(letters), string(doc))
+	if err != nil || n == 0 {
+		return err
+	}
+	for _, l := range letters {
+		if err := s.write(ctx, t, e, l); err != nil {
+			return fmt.Errorf("write letter %s: %w", l.ID, err)
+		}
+	}
+	return nil
+}
+
+// write stores one letter as pending and queues it.
+func (s *Store) write(ctx context.Context, t *store.Tx, e alert.Event, l alert.Letter) error {
+	thread, subject, err := s.thread(ctx, t, l)
+	if err != nil {
+		return err
+	}
+	message, err := s.composer.Compose(e, l.Groups, s.options(l.Route, l.Lang, l.Detail, subject))
+	if err != nil {
+		return err
+	}
+	checks, things, worst := []string{}, 0, check.Severity(0)
+	for _, g := range l.Groups {
+		checks = append(checks, g.Check)
+		things += g.Count
+		worst = max(worst, g.Severity)
+	}
+	now := store.Micros(s.config.Now())
+	if _, err := t.Exec(ctx, `INSERT INTO alert_delivery (id, cause, kind, route, channel, receiver_key, receiver, lang, detail, checks, things,
+		source, owner, severity, subject, message_id, thread, state, created_at, tried_from)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		l.ID, e.ID, string(e.Kind), l.Route, l.Channel, l.Receiver.Key, l.Receiver.Label, l.Lang, string(l.Detail), list(checks), things,
+		e.Source, e.Owner, int(worst), message.Subject, alert.MessageID(l.ID, s.domain), list(thread), string(Pending), now, now); err != nil {
+		return err
+	}
+	return s.insert(ctx, t, letterJob{Letter: l.ID}, 2)
+}
+
+// thread finds the messages that told the same receiver of these findings
+// before, and the subject to go on with if it was one.
+func (s *Store) thread(ctx context.Context, t *store.Tx, l alert.Letter) (ids []string, subject string, err error) {
+	seen := map[string]bool{}
+	for _, g := range l.Groups {
+		for _, cause := range g.Answers {
+			if len(ids) == 20 || seen[cause] {
+				continue
+			}
+			seen[cause] = true
+			var id, text string
+			err := t.Row(ctx, []any{&id, &text}, `SELECT message_id, subject FROM alert_delivery
+				WHERE cause = $1 AND channel = $2 AND receiver_key = $3 AND detail = $4`, cause, l.Channel, l.Receiver.Key, string(l.Detail))
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, "", err
+			}
+			ids, subject = append(ids, id), text
+		}
+	}
+	if len(ids) != 1 {
+		subject = ""
+	}
+	return ids, subject, nil
+}
+
+func (s *Store) options(route, lang string, detail alert.Detail, subject string) alert.Options {
+	return alert.Options{
+		Route: route, Lang: lang, Detail: detail, Subject: subject,
+		BaseURL: s.config.BaseURL, Organisation: s.config.Organisation, Drill: s.config.Drill,
+	}
+}
+
+// event reads what a sealed cause is about and puts it into words.
+func (s *Store) event(ctx context.Context, c monitor.Cause) (alert.Event, error) {
+	e := alert.Event{
+		ID: c.ID, Kind: c.Kind, First: c.First, Source: c.Source, Owner: c.Owner, Severity: c.Severity,
+		At: c.OpenedAt.UTC(), EventAt: c.EventAt.UTC(), SealedAt: s.config.Now().UTC(), Count: c.Count,
+	}
+	if c.EventAt.IsZero() {
+		e.EventAt = time.Time{}
+	}
+	err := s.db.Read(ctx, func(t *store.Tx) error {
+		groups, err := s.reader.Groups(ctx, t, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, g := range groups {
+			e.Groups = append(e.Groups, s.group(g))
+		}
+		alert.SortGroups(e.Groups)
+		e.Groups = e.Groups[:min(len(e.Groups), alert.MaxGroups)]
+		for i := range e.Groups {
+			if err := s.fill(ctx, t, c, &e.Groups[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if c.Kind == monitor.CauseStale && len(e.Groups) == 0 {
+		g := alert.Group{Count: c.Count}
+		if c.Check != "" {
+			g = s.group(CauseGroup{Check: c.Check, Severity: c.Severity, Count: c.Count})
+		}
+		e.Groups = []alert.Group{g}
+	}
+	return e, err
+}
+
+// group puts a check into words.
+func (s *Store) group(g CauseGroup) alert.Group {
+	out := alert.Group{Check: g.Check, Version: g.Version, Kind: g.Kind, Severity: g.Severity, Count: g.Count}
+	c, ok := s.check(g.Check)
+	if !ok {
+		return out
+	}
+	out.Title = maps.Clone(c.Title)
+	if out.Kind == "" {
+		out.Kind = c.Kind
+	}
+	for _, id := range c.Controls {
+		k := alert.Control{ID: id, Title: check.Text{}}
+		for _, lang := range alert.Languages() {
+			if title := s.config.Control(id, lang); title != "" {
+				k.Title[lang] = title
+			}
+		}
+		out.Controls = append(out.Controls, k)
+	}
+	return out
+}
+
+func (s *Store) check(id string) (*check.Check, bool) {
+	set := s.config.Checks()
+	if set == nil {
+		return nil, false
+	}
+	return set.ByID(id)
+}
+
+// fill adds the first things of a group.
+func (s *Store) fill(ctx context.Context, t *store.Tx, cause monitor.Cause, g *alert.Group) error {
+	items, err := s.reader.Items(ctx, t, cause.ID, g.Check, alert.MaxItems)
+	if err != nil {
+		return err
+	}
+	c, known := s.check(g.Check)
+	for _, i := range items {
+		item := alert.Item{
+			Finding: i.Finding.ID, Fact: i.Finding.Fact, Name: i.Finding.Name, Message: check.Text{"en": i.Finding.Message},
+			ObservedAt: i.ReadAt.UTC(), OpenedAt: i.Finding.OpenedAt.UTC(), DueAt: i.Finding.DueAt.UTC(),
+			ClosedWhy: i.Finding.ClosedWhy, Actor: i.Finding.Actor, Ledger: i.Leaf,
+		}
+		if i.ReadAt.IsZero() {
+			item.ObservedAt = time.Time{}
+		}
+		if i.Finding.ClosedAt != nil {
+			item.ClosedAt = i.Finding.ClosedAt.UTC()
+		}
+		if known {
+			fix := s.speak(c, i, &item, cause.OpenedAt)
+			if g.Fix == nil {
+				g.Fix = fix
+			} else if !maps.Equal(g.Fix, fix) {
+				item.Fix = fix
+			}
+		}
+		g.Items = append(g.Items, item)
+	}
+	if cause.Kind == monitor.CauseRecovered || cause.Kind == monitor.CauseExcepted {
+		g.Answers, err = s.reader.Answers(ctx, t, cause.ID, g.Check)
+	}
+	return err
+}
+
+// speak says what is wrong and how to mend it in every language. A check of a
+// set whose words name its members keeps the words of the finding: its members
+// are not read again for that.
+func (s *Store) speak(c *check.Check, i CauseItem, item *alert.Item, now time.Time) check.Text {
+	in := check.Input{Fact: &i.Fact, Now: now}
+	fix := check.Text{}
+	for _, lang := range alert.Languages() {
+		if c.Each && i.Fact.Kind != "" {
+			item.Message[lang] = c.Message(in, lang)
+			fix[lang] = c.FixText(in, lang)
+		} else {
+			if words := unfilled(c.Def.Message.In(lang)); words != "" {
+				item.Message[lang] = words
+			}
+			if words := unfilled(c.Def.Fix.In(lang)); words != "" {
+				fix[lang] = words
+			}
+		}
+	}
+	if i.Fact.Kind != "" {
+		item.Fields = alert.Evidence(c.Def, i.Fact)
+	}
+	return fix
+}
