@@ -3,10 +3,17 @@
 package connectors
 
 import (
+	"prumo.dev/prumo/connectors/git"
+	"prumo.dev/prumo/connectors/gitea"
+	"prumo.dev/prumo/connectors/host"
 	"prumo.dev/prumo/internal/connector"
 )
 
 // All returns every connector, in the order in which the console lists them.
 func All() []connector.Connector {
-	return []connector.Connector{}
+	return []connector.Connector{
+		host.New(),
+		git.New(),
+		gitea.New(),
+	}
 }

@@ -97,6 +97,16 @@ type Run struct {
 	Dial     Dialer           // the only way to open another connection; refuses forbidden networks
 	Now      func() time.Time // the clock
 	Log      *slog.Logger
+	Memo     Memo // what earlier readings of the source learnt; nil: nothing
+}
+
+// A Memo keeps, between the readings of one source, answers of the system that
+// cannot change while their key stays the same, such as those about a pull
+// request under its time of update. It may forget at any time. Whoever provides
+// it forgets after a day at the latest, so that nothing is believed for ever.
+type Memo interface {
+	Recall(key string) ([]byte, bool)
+	Keep(key string, value []byte)
 }
 
 // An Emit takes what a reading finds. It is not safe for concurrent use.
@@ -129,6 +139,7 @@ type Detail struct {
 	Why        string // short English sentence, for example "the token lacks read:repository"
 	Permission string // missing permission in the vendor's words, if known
 	RetryAfter time.Duration
+	Targeted   bool // only announced things were read again; the rest of the scope stays as it was
 }
 
 // ErrSettings is wrapped by errors about settings that cannot work.

@@ -97,6 +97,7 @@ type Tally struct {
 	detail   Detail
 	refused  bool
 	cutShort bool
+	targeted string
 }
 
 // Add takes an error that was met, and reports whether there was one. The
@@ -130,6 +131,10 @@ func (t *Tally) Missing(err error, permission string) bool {
 // Of sets how many things the system says there are.
 func (t *Tally) Of(n int) { t.detail.Of = n }
 
+// Targeted notes that only some things of the scope were read again, so that
+// it is partial although nothing failed.
+func (t *Tally) Targeted(why string) { t.detail.Targeted, t.targeted = true, why }
+
 // Result is what to close the scope with. What was cut short may be anything,
 // so it outweighs what was refused.
 func (t *Tally) Result() (fact.Reading, Detail) {
@@ -138,6 +143,10 @@ func (t *Tally) Result() (fact.Reading, Detail) {
 		return fact.Partial, t.detail
 	case t.refused:
 		return fact.Forbidden, t.detail
+	case t.targeted != "":
+		d := t.detail
+		d.Why = t.targeted
+		return fact.Partial, d
 	default:
 		return fact.Complete, t.detail
 	}

@@ -304,7 +304,7 @@ func (p *part) judgeGood() bool {
 		p.problem("the good reading gave %d scopes and %d facts; the exam needs some of each", len(p.good.mem.Scopes()), len(p.good.mem.Facts()))
 	}
 	for _, s := range p.good.mem.Scopes() {
-		if !s.Closed || s.Reading != fact.Complete {
+		if !s.Closed || s.Reading != fact.Complete && !(s.Reading == fact.Partial && s.Detail.Targeted) {
 			p.problem("the good reading closed scope %q as %s (%s)", s.Scope.Name, s.Reading, s.Detail.Why)
 		}
 	}
