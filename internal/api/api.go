@@ -45,7 +45,7 @@ type Actions interface {
 	Routes(ctx context.Context) ([]RouteView, error)
 	SaveRoute(ctx context.Context, name string, body map[string]any) error
 	DeleteRoute(ctx context.Context, name string) error
-	TestRoute(ctx context.Context, name, language string) error
+	TestRoute(ctx context.Context, name string) error
 	Deliveries(ctx context.Context, f monitor.Filter) (monitor.Page[DeliveryView], error)
 	Resend(ctx context.Context, id string) error
 }

@@ -86,15 +86,9 @@ func (a *api) routeWrites(h huma.API) {
 		return nil, a.fail(ctx, act.SaveRoute(ctx, in.Name, in.Body))
 	})
 	a.do(h, op(http.MethodDelete, "/api/v1/routes/{name}", "delete-route", "Remove a route", access.Manager), act.DeleteRoute)
-	type testInput struct {
-		Name     string `path:"name"`
-		Language string `query:"language" enum:"en,pt-BR,es" default:"en"`
-	}
 	test := op(http.MethodPost, "/api/v1/routes/{name}/test", "test-route", "Send a test message through a route", access.Manager)
 	test.DefaultStatus = http.StatusAccepted
-	huma.Register(h, test, func(ctx context.Context, in *testInput) (*noBody, error) {
-		return nil, a.fail(ctx, act.TestRoute(ctx, in.Name, in.Language))
-	})
+	a.do(h, test, act.TestRoute)
 }
 
 // do registers an operation on a named thing that answers nothing.

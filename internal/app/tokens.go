@@ -70,7 +70,7 @@ func (in *instance) loginLink(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return in.baseURL() + "/login?link=" + url.QueryEscape(secret), nil
+	return in.baseURL() + "/login?token=" + url.QueryEscape(secret), nil
 }
 
 // baseURL is how people reach the instance.
