@@ -90,13 +90,13 @@ func (c *Cluster) url(database string) string {
 }
 
 func (c *Cluster) exec(ctx context.Context, query string) error {
-	return c.with(ctx, func(db *sql.DB) error {
+	return c.with(func(db *sql.DB) error {
 		_, err := db.ExecContext(ctx, query)
 		return err
 	})
 }
 
-func (c *Cluster) with(ctx context.Context, f func(*sql.DB) error) (err error) {
+func (c *Cluster) with(f func(*sql.DB) error) (err error) {
 	db, err := sql.Open("pgx", c.url("postgres"))
 	if err != nil {
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
@@ -113,7 +113,7 @@ func (c *Cluster) identify() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	var got string
-	err := c.with(ctx, func(db *sql.DB) error {
+	err := c.with(func(db *sql.DB) error {
 		return db.QueryRowContext(ctx, "SHOW cluster_name").Scan(&got)
 	})
 	if err != nil {
