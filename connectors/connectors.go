@@ -3,6 +3,7 @@
 package connectors
 
 import (
+	"prumo.dev/prumo/connectors/edge"
 	"prumo.dev/prumo/connectors/git"
 	"prumo.dev/prumo/connectors/gitea"
 	"prumo.dev/prumo/connectors/host"
@@ -13,6 +14,7 @@ import (
 func All() []connector.Connector {
 	return []connector.Connector{
 		host.New(),
+		edge.New(),
 		git.New(),
 		gitea.New(),
 	}
