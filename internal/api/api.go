@@ -144,15 +144,15 @@ func (a *api) fail(ctx context.Context, err error) error {
 	case errors.Is(err, ErrNotFound):
 		return huma.Error404NotFound("there is no such thing")
 	case errors.Is(err, ErrInput):
-		return huma.Error422UnprocessableEntity(plain(err))
+		return huma.Error422UnprocessableEntity(Plain(err))
 	}
 	id := RequestID(ctx)
 	a.cfg.Log.ErrorContext(ctx, "request failed", "request", id, "error", err)
 	return huma.Error500InternalServerError("something went wrong here, not with your request; try again, and name request " + id + " if it stays")
 }
 
-// plain drops the marker of ErrInput from the text.
-func plain(err error) string {
+// Plain drops the marker of ErrInput from the text.
+func Plain(err error) string {
 	s := err.Error()
 	const marker = "input: "
 	if len(s) > len(marker) && s[:len(marker)] == marker {
