@@ -60,16 +60,17 @@ func (c *Check) Judge(in Input) Result {
 		return Result{Reason: err.Error()}
 	}
 	e.root = root.value()
-	r := c.judge(e)
+	r := c.judge(e, false)
 	if r.Outcome == Fail {
 		r.Reason = c.say(in, "message", "en")
 	}
 	return r
 }
 
-// judge evaluates when and pass on what e sees; a failure's reason is left to the caller.
-func (c *Check) judge(e *eval) Result {
-	if c.when != nil {
+// judge evaluates when, unless it is known to hold, and pass on what e sees; a
+// failure's reason is left to the caller.
+func (c *Check) judge(e *eval, applies bool) Result {
+	if c.when != nil && !applies {
 		switch o, r := c.three(e, c.when.program); o {
 		case Pass:
 		case Fail:

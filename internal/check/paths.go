@@ -50,7 +50,7 @@ type reader struct {
 	table *typeTable
 	typed map[int64]*types.Type
 	scope map[string]*trie // variables of comprehensions
-	depth int
+	inner []string         // the variables of the comprehensions around, the innermost last
 	nodes int
 }
 
@@ -191,15 +191,30 @@ func (r *reader) comprehension(c ast.ComprehensionExpr) {
 	r.use(c.AccuInit())
 	r.scope[c.AccuVar()] = nil
 	r.scope[c.IterVar()] = over
-	if r.depth++; r.depth > 1 {
-		r.heavy = true
+	if n := len(r.inner); n > 0 && rootOf(c.IterRange()) != r.inner[n-1] {
+		r.heavy = true // it goes over the same values again and again
 	}
+	r.inner = append(r.inner, c.IterVar())
 	r.use(c.LoopCondition())
 	r.use(c.LoopStep())
-	r.depth--
+	r.inner = r.inner[:len(r.inner)-1]
 	r.scope[c.IterVar()] = nil
 	r.use(c.Result())
 	r.scope = outer
+}
+
+// rootOf names the variable that an expression selects from.
+func rootOf(e ast.Expr) string {
+	for {
+		switch e.Kind() {
+		case ast.SelectKind:
+			e = e.AsSelect().Operand()
+		case ast.IdentKind:
+			return e.AsIdent()
+		default:
+			return ""
+		}
+	}
 }
 
 func stringLiteral(e ast.Expr) string {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -168,27 +169,48 @@ func (p *projector) word(w string) error {
 	return nil
 }
 
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// load8 reads eight bytes; the first is the lowest.
+func load8(b string, i int) uint64 {
+	b = b[i : i+8]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// stop finds the first quote or backslash from i on.
+func stop(b string, i int) int {
+	for i+8 <= len(b) {
+		w := load8(b, i)
+		quote, back := w^(ones*'"'), w^(ones*'\\')
+		if m := ((quote-ones)&^quote | (back-ones)&^back) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
+	for i < len(b) && b[i] != '"' && b[i] != '\\' {
+		i++
+	}
+	return i
+}
+
 // str reads a string and says whether it holds escapes.
 func (p *projector) str() (s string, esc bool, err error) {
 	from := p.i + 1
-	for j := from; ; {
-		k := strings.IndexByte(p.b[j:], '"')
-		if k < 0 {
-			return "", false, errJSON
+	for j := stop(p.b, from); j < len(p.b); j = stop(p.b, j+2) {
+		if p.b[j] == '"' {
+			p.i = j + 1
+			return p.b[from:j], esc, nil
 		}
-		j += k
-		back := j
-		for back > from && p.b[back-1] == '\\' {
-			back--
+		esc = true
+		if j+2 > len(p.b) {
+			break
 		}
-		if (j-back)%2 == 1 {
-			j++
-			continue
-		}
-		p.i = j + 1
-		s = p.b[from:j]
-		return s, strings.IndexByte(s, '\\') >= 0, nil
 	}
+	return "", false, errJSON
 }
 
 func (p *projector) object(v *val) error {

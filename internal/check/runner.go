@@ -23,7 +23,8 @@ type Runner struct {
 	e      *eval
 	plans  map[string]*plan
 	params map[*Check]map[string]ref.Val
-	want   []uint64
+	want   []uint64 // checks that may apply, as bits
+	sure   []uint64 // those of them whose when is known to hold
 	result Result
 }
 
@@ -36,6 +37,7 @@ func (s *Set) Runner(over map[string]map[string]any) *Runner {
 type plan struct {
 	checks []*Check // those that judge each fact, by id
 	root   *trie
+	whole  []uint64 // checks whose when is their guard and nothing else, as bits
 	guards []guardGroup
 	always []uint64 // checks without a guard, as bits
 }
@@ -49,8 +51,9 @@ type guardGroup struct {
 
 // A guard is a necessary condition of a check's when: a text at a path.
 type guard struct {
-	path []string
-	text string
+	path  []string
+	text  string
+	whole bool // when says nothing else
 }
 
 // Judge judges a fact by each check of its kind that may apply, in the order
@@ -78,7 +81,7 @@ func (r *Runner) Judge(in Input, yield func(c *Check, res *Result)) {
 			i := w*64 + bits.TrailingZeros64(word)
 			word &= word - 1
 			c := p.checks[i]
-			r.result = r.one(c, in)
+			r.result = r.one(c, in, r.sure[w]>>(i%64)&1 == 1)
 			yield(c, &r.result)
 		}
 	}
@@ -87,14 +90,14 @@ func (r *Runner) Judge(in Input, yield func(c *Check, res *Result)) {
 // Checks lists the checks that judge each fact of a kind, by id.
 func (r *Runner) Checks(kind string) []*Check { return r.plan(kind).checks }
 
-func (r *Runner) one(c *Check, in Input) Result {
+func (r *Runner) one(c *Check, in Input, applies bool) Result {
 	e := r.e
 	values, err := r.values(c)
 	if err != nil {
 		return Result{Reason: err.Error()}
 	}
 	e.again(values)
-	res := c.judge(e)
+	res := c.judge(e, applies)
 	if res.Outcome == NotApplicable {
 		return res
 	}
@@ -133,11 +136,15 @@ func (r *Runner) values(c *Check) (map[string]ref.Val, error) {
 // candidates marks the checks that may apply to the fact.
 func (r *Runner) candidates(p *plan, root *val) {
 	r.want = append(r.want[:0], p.always...)
+	r.sure = append(r.sure[:0], make([]uint64, len(p.always))...)
 	for i := range p.guards {
 		g := &p.guards[i]
 		marks := g.all
 		if v := root.down(g.path); v != nil && v.form == formString {
 			marks = g.byText[v.str()]
+			for w, word := range marks {
+				r.sure[w] |= word & p.whole[w]
+			}
 		}
 		for w, word := range marks {
 			r.want[w] |= word
@@ -167,6 +174,7 @@ func (r *Runner) plan(kind string) *plan {
 		}
 	}
 	p.always = make([]uint64, (len(p.checks)+63)/64)
+	p.whole = make([]uint64, len(p.always))
 	for i, c := range p.checks {
 		if g := c.guard(); g != nil {
 			p.add(i, g)
@@ -192,6 +200,9 @@ func (p *plan) add(i int, g *guard) {
 	}
 	group.byText[g.text][i/64] |= 1 << (i % 64)
 	group.all[i/64] |= 1 << (i % 64)
+	if g.whole {
+		p.whole[i/64] |= 1 << (i % 64)
+	}
 }
 
 // guard finds a condition `path == "text"` that the check's when needs: it is
@@ -202,7 +213,8 @@ func (c *Check) guard() *guard {
 		return nil
 	}
 	g := &guard{}
-	for _, e := range conjuncts(c.when.ast.NativeRep().Expr(), nil) {
+	sides := conjuncts(c.when.ast.NativeRep().Expr(), nil)
+	for _, e := range sides {
 		if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.Equals {
 			continue
 		}
@@ -213,7 +225,7 @@ func (c *Check) guard() *guard {
 		path, ok := c.guardPath(x)
 		text, isText := literalText(y)
 		if ok && isText {
-			g.path, g.text = path, text
+			g.path, g.text, g.whole = path, text, len(sides) == 1
 			return g
 		}
 	}

@@ -195,15 +195,22 @@ type worker struct {
 	runner *check.Runner
 	every  bool // verdicts that do not apply are written too
 	in     check.Input
+	fact   fact.Fact
 	b      *block
 	cur    *lineResult
+	judged func(*check.Check, *check.Result) // writes a verdict of the current fact
 }
 
 func (r *run) worker() *worker {
-	return &worker{
+	w := &worker{
 		run: r, lines: fact.NewLineParser(r.Now), runner: r.Checks.Runner(r.Params),
 		every: !r.FailuresOnly && r.format.every(), in: check.Input{Now: r.Now, Lookup: r.world.lookup},
 	}
+	w.in.Fact = &w.fact
+	w.judged = func(c *check.Check, res *check.Result) {
+		w.verdict(verdict{check: c, fact: w.fact.ID, line: w.cur.line, status: statusOf(res.Outcome), reason: res.Reason})
+	}
+	return w
 }
 
 const tooLong = "the line is longer than 1 MB; split the thing or leave fields out"
@@ -240,14 +247,12 @@ func (w *worker) line(line []byte) {
 		w.cur.refusal = err.Error()
 		return
 	}
+	w.fact = f
 	w.cur.id = w.run.seen.hash(f.ID)
-	w.in.Fact = &f
 	if w.every {
-		w.judgeEvery(&f)
+		w.judgeEvery(&w.fact)
 	} else {
-		w.runner.Judge(w.in, func(c *check.Check, res *check.Result) {
-			w.verdict(verdict{check: c, fact: f.ID, line: w.cur.line, status: statusOf(res.Outcome), reason: res.Reason})
-		})
+		w.runner.Judge(w.in, w.judged)
 	}
 	for _, s := range w.run.byKind[f.Kind] {
 		if m, ok := s.member(w.in); ok {
@@ -268,7 +273,7 @@ func (w *worker) judgeEvery(f *fact.Fact) {
 	w.runner.Judge(w.in, func(c *check.Check, res *check.Result) {
 		passOver(c)
 		i++
-		w.verdict(verdict{check: c, fact: f.ID, line: w.cur.line, status: statusOf(res.Outcome), reason: res.Reason})
+		w.judged(c, res)
 	})
 	passOver(nil)
 }
@@ -288,15 +293,17 @@ func (w *worker) verdict(v verdict) {
 // merge takes a judged block in: an id that was given before is refused with
 // everything that was said of it.
 func (r *run) merge(b *block) {
+	for i := range b.lines { // first, so that the memory's answers overlap
+		if l := &b.lines[i]; l.refusal == "" && !r.seen.add(l.id) {
+			l.refusal = "the id was already given in this file; give each thing once"
+		}
+	}
 	out, notes, sets := 0, 0, 0
 	for i := range b.lines {
 		l := &b.lines[i]
-		switch {
-		case l.refusal != "":
+		if l.refusal != "" {
 			r.refuse(l.line, l.refusal)
-		case !r.seen.add(l.id):
-			r.refuse(l.line, "the id was already given in this file; give each thing once")
-		default:
+		} else {
 			r.writeVerdicts(b.out[out:l.out])
 			for _, v := range b.notes[notes:l.notes] {
 				r.format.note(v)
