@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -46,7 +47,11 @@ func run() error {
 	peers := flag.Bool("peers", true, "run opa and conftest")
 	one := flag.String("one", "", "run one contestant in this process: prumo or floor")
 	file := flag.String("file", "", "the facts of -one")
+	launched := flag.String("launch", "", "run a command and write what it used to this file")
 	flag.Parse()
+	if *launched != "" {
+		return launch(*launched, flag.Args())
+	}
 	if *one != "" {
 		return contestant(*one, *file)
 	}
@@ -91,8 +96,8 @@ type bench struct {
 
 // A cost is what one run took.
 type cost struct {
-	cpu, wall time.Duration
-	memory    int64 // peak resident bytes
+	CPU, Wall time.Duration
+	Memory    int64 // peak resident bytes
 	failures  int
 	sum       string // of its output, sorted
 }
@@ -133,7 +138,7 @@ func (b *bench) run(million, peers bool) error {
 	}
 	for range b.rounds {
 		for _, r := range rivals {
-			c, err := r.run()
+			c, err := r.run(self)
 			if err != nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}
@@ -150,27 +155,29 @@ func (b *bench) facts(path string, n int, array bool) error {
 	return generate(path, n, array)
 }
 
-func (r *rival) run() (cost, error) {
-	cmd := exec.Command(r.command[0], r.command[1:]...)
+func (r *rival) run(self string) (cost, error) {
 	out, err := os.CreateTemp("", "prumo-bench-")
 	if err != nil {
 		return cost{}, err
 	}
 	defer os.Remove(out.Name())
 	defer out.Close()
+	used := out.Name() + ".used"
+	defer os.Remove(used)
+	cmd := exec.Command(self, append([]string{"-launch", used, "--"}, r.command...)...)
 	var errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = out, &errs
-	start := time.Now()
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || r.name != "conftest" || exit.ExitCode() != 1) {
+	if err := cmd.Run(); err != nil {
 		return cost{}, fmt.Errorf("%w: %s", err, errs.String())
 	}
-	u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return cost{}, errors.New("this system does not tell what a process used")
+	b, err := os.ReadFile(used)
+	if err != nil {
+		return cost{}, err
 	}
-	c := cost{wall: time.Since(start), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), memory: u.Maxrss * 1024}
+	var c cost
+	if err := json.Unmarshal(b, &c); err != nil {
+		return cost{}, err
+	}
 	if _, err := out.Seek(0, io.SeekStart); err != nil {
 		return cost{}, err
 	}
@@ -182,6 +189,28 @@ func (r *rival) run() (cost, error) {
 	c.failures = len(lines)
 	c.sum = fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(lines, "\n"))))
 	return c, nil
+}
+
+// launch runs a command and writes down what it used. A process of its own
+// does it, since the peak of a child begins with the size of its parent.
+func launch(used string, command []string) error {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	start := time.Now()
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		return err
+	}
+	u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return errors.New("this system does not tell what a process used")
+	}
+	b, err := json.Marshal(cost{Wall: time.Since(start), CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), Memory: u.Maxrss * 1024})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(used, b, 0o600)
 }
 
 // fromTabs reads check, thing and message between tabs, wherever a line has them.
@@ -205,8 +234,8 @@ func report(rivals []*rival) error {
 	var wrong error
 	for _, r := range rivals {
 		c := r.median()
-		fmt.Printf("%-10s %10.2f %10.2f %10.1f %9d %12.2f %12.2f\n", r.name, c.cpu.Seconds(), c.wall.Seconds(), float64(c.memory)/1e6, c.failures,
-			c.cpu.Seconds()/ours.cpu.Seconds(), float64(c.memory)/float64(ours.memory))
+		fmt.Printf("%-10s %10.2f %10.2f %10.1f %9d %12.2f %12.2f\n", r.name, c.CPU.Seconds(), c.Wall.Seconds(), float64(c.Memory)/1e6, c.failures,
+			c.CPU.Seconds()/ours.CPU.Seconds(), float64(c.Memory)/float64(ours.Memory))
 		if r.name != "prumo ×10" && c.sum != ours.sum {
 			wrong = fmt.Errorf("%s found other failures than prumo", r.name)
 		}
@@ -216,7 +245,7 @@ func report(rivals []*rival) error {
 
 func (r *rival) median() cost {
 	c := slices.Clone(r.costs)
-	sort.Slice(c, func(i, j int) bool { return c[i].cpu < c[j].cpu })
+	sort.Slice(c, func(i, j int) bool { return c[i].CPU < c[j].CPU })
 	return c[len(c)/2]
 }
 
