@@ -41,7 +41,7 @@ type Sealer interface {
 type Config struct {
 	Now          func() time.Time                                                        // nil: the database's clock
 	Log          *slog.Logger                                                            // nil: none
-	Heart        Heart                                                                   // *store.DB
+	Causes       Heart                                                                   // *store.DB
 	Reader       Reader                                                                  // nil: the heart's tables
 	Checks       func() *check.Set                                                       // nil: none are known
 	Control      func(id, lang string) string                                            // title of a control; nil: ids only
@@ -86,7 +86,7 @@ type Store struct {
 // it takes causes and routes, and sends nothing before Start.
 func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 	c = c.withDefaults(db)
-	if c.Heart == nil {
+	if c.Causes == nil {
 		return nil, errors.New("open alerts: the heart is missing")
 	}
 	s := &Store{db: db, config: c, log: c.Log, domain: host(c.BaseURL), lang: alert.Language(c.Languages...)}

@@ -37,7 +37,7 @@ func (s *Store) settle(ctx context.Context, job *river.Job[causeJob]) error {
 	}
 	var cause monitor.Cause
 	if err := s.db.Write(ctx, func(t *store.Tx) (err error) {
-		cause, err = s.config.Heart.Seal(ctx, t, job.Args.Cause)
+		cause, err = s.config.Causes.Seal(ctx, t, job.Args.Cause)
 		return err
 	}); err != nil {
 		return fmt.Errorf("seal cause %s: %w", job.Args.Cause, err)
@@ -69,7 +69,7 @@ func (s *Store) waitForRun(ctx context.Context, run int64, patience time.Duratio
 	defer end.Stop()
 	pause := 20 * time.Millisecond
 	for {
-		open, err := s.config.Heart.RunOpen(ctx, run)
+		open, err := s.config.Causes.RunOpen(ctx, run)
 		if err != nil {
 			return fmt.Errorf("ask whether run %d goes on: %w", run, err)
 		}

@@ -114,7 +114,7 @@ func (s *Store) send(ctx context.Context, l *letter) error {
 	if !ok {
 		return &channel.Failure{Plain: "this release has no channel " + l.channel}
 	}
-	to, err := s.receiver(ctx, l)
+	to, trusted, err := s.receiver(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -132,6 +132,9 @@ func (s *Store) send(ctx context.Context, l *letter) error {
 	message.Subject = l.subject
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
+	if trusted {
+		ctx = channel.Trust(ctx)
+	}
 	return c.Send(ctx, channel.Dispatch{
 		ID: l.id, MessageID: l.messageID, Thread: l.thread, Receiver: to, Message: message,
 		At: l.event.At, Now: s.config.Now(),
@@ -179,7 +182,7 @@ func (s *Store) markSent(ctx context.Context, t *store.Tx, l *letter) error {
 	if err != nil || n == 0 || l.event.Kind == alert.CauseTest {
 		return err
 	}
-	return s.config.Heart.Delivered(ctx, t, l.cause, now)
+	return s.config.Causes.Delivered(ctx, t, l.cause, now)
 }
 
 // ErrNotDead is returned where a message that is to be sent again is still on its way, or has arrived.

@@ -2,7 +2,6 @@ package alertstore
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -13,9 +12,8 @@ import (
 	"prumo.dev/prumo/internal/alert/email"
 	"prumo.dev/prumo/internal/check"
 	"prumo.dev/prumo/internal/store"
+	"prumo.dev/prumo/internal/testkit"
 )
-
-func stringReader(s string) io.Reader { return strings.NewReader(s) }
 
 // open makes a started store over a real database.
 func open(t testing.TB, url, dir string, change func(*Config)) (*seed, *Store) {
@@ -28,7 +26,7 @@ func open(t testing.TB, url, dir string, change func(*Config)) (*seed, *Store) {
 	t.Cleanup(func() { db.Close() })
 	set := testChecks(t)
 	c := Config{
-		Heart: testHeart{db}, Checks: func() *check.Set { return set }, BaseURL: "https://prumo.acme.test", Organisation: "Acme",
+		Causes: testHeart{db}, Checks: func() *check.Set { return set }, BaseURL: "https://prumo.acme.test", Organisation: "Acme",
 		Control: func(id, lang string) string {
 			return map[string]string{"en": "Second factor", "pt-BR": "Segundo fator", "es": "Segundo factor"}[lang]
 		},
@@ -70,24 +68,24 @@ func route(t testing.TB, s *Store, text string) {
 }
 
 func TestMailArrivesAndRecoveryAnswersIt(t *testing.T) {
-	box := startMailpit(t)
-	f, s := open(t, "", t.TempDir(), func(c *Config) { c.Email = email.Config{URL: "smtp://" + box.smtp} })
+	box := testkit.Mailpit(t)
+	f, s := open(t, "", t.TempDir(), func(c *Config) { c.Email = email.Config{URL: box.SMTPURL} })
 	route(t, s, `{name: security, when: {severity: [high]}, to: {email: [security@acme.test, owner]}, language: pt-BR}`)
 	f.begin(t, 1)
 	start := time.Now()
 	f.fail(t, "c1", 1, "ana@acme.test", 1)
 	f.end(t, 1)
-	mails := box.wait(t, 2, 5*time.Second)
+	box.Wait(2, 5*time.Second)
 	t.Logf("arrived after %s", time.Since(start))
 	f.recover(t, "c2", "c1", 1, "ana@acme.test")
-	mails = box.wait(t, 4, 5*time.Second)
+	mails := box.Wait(4, 5*time.Second)
 	first := map[string]string{}
 	for _, m := range mails[:2] {
-		full := box.read(t, m.ID)
-		first[m.To[0].Address] = full.MessageID
+		full := m
+		first[m.To[0]] = full.MessageID
 		for _, want := range []string{"Toda conta tem um segundo fator", "c1-0 entra só com senha", "account.mfa = false", "Segundo fator (mfa)", "ana@acme.test", "https://prumo.acme.test/findings/f-c1-0", "Peça a c1-0"} {
 			if !strings.Contains(full.Text, want) {
-				t.Errorf("mail to %s: no %q in\n%s", m.To[0].Address, want, full.Text)
+				t.Errorf("mail to %s: no %q in\n%s", m.To[0], want, full.Text)
 			}
 		}
 		if got := full.Header["Auto-Submitted"]; len(got) != 1 || got[0] != "auto-generated" {
@@ -95,9 +93,9 @@ func TestMailArrivesAndRecoveryAnswersIt(t *testing.T) {
 		}
 	}
 	for _, m := range mails[2:] {
-		full := box.read(t, m.ID)
-		if got := full.Header["In-Reply-To"]; len(got) != 1 || got[0] != "<"+first[m.To[0].Address]+">" {
-			t.Errorf("recovery to %s answers %q, want %q", m.To[0].Address, got, first[m.To[0].Address])
+		full := m
+		if got := full.Header["In-Reply-To"]; len(got) != 1 || got[0] != "<"+first[m.To[0]]+">" {
+			t.Errorf("recovery to %s answers %q, want %q", m.To[0], got, first[m.To[0]])
 		}
 		if !strings.HasPrefix(full.Subject, "Re: [Alta]") {
 			t.Errorf("recovery's subject: got %q", full.Subject)

@@ -31,15 +31,16 @@ type Delivery struct {
 	Subject   string
 	MessageID string
 	State     State
-	Attempts  int64
+	Attempts  int
 	LastError string // plain words
 	CreatedAt time.Time
 	NextAt    *time.Time // of a pending one that failed before
 	SentAt    *time.Time
 }
 
-// A Filter narrows the list of deliveries. Of monitor.Filter it knows Source,
-// Owner, Severity, Check, Text, Limit and Cursor.
+// A Filter narrows the list of deliveries. Of monitor.Filter it knows Status (a
+// state, as text), Source, Owner, Severity, Check, Text (a cause, or part of the
+// subject, the receiver or the route), Limit and Cursor.
 type Filter struct {
 	monitor.Filter
 	ID      string
@@ -122,6 +123,7 @@ func (s *Store) Deliveries(ctx context.Context, f Filter) (monitor.Page[Delivery
 func conditions(f Filter) (*where, error) {
 	w := &where{}
 	in(w, "state", f.State)
+	in(w, "state", f.Status)
 	in(w, "route", f.Route)
 	in(w, "channel", f.Channel)
 	in(w, "source", f.Source)
@@ -148,7 +150,7 @@ func conditions(f Filter) (*where, error) {
 	}
 	if f.Text != "" {
 		p := pattern(strings.ToLower(f.Text))
-		w.add("(LOWER(subject) LIKE ? ESCAPE '!' OR LOWER(receiver) LIKE ? ESCAPE '!' OR LOWER(route) LIKE ? ESCAPE '!')", p, p, p)
+		w.add("(cause = ? OR LOWER(subject) LIKE ? ESCAPE '!' OR LOWER(receiver) LIKE ? ESCAPE '!' OR LOWER(route) LIKE ? ESCAPE '!')", f.Text, p, p, p)
 	}
 	if f.Cursor != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(f.Cursor)
@@ -198,7 +200,7 @@ func (r row) delivery() (Delivery, error) {
 		ID: r.ID, Cause: r.Cause, Kind: monitor.CauseKind(r.Kind), Route: r.Route, Channel: r.Channel, Receiver: r.Receiver,
 		Language: r.Lang, Detail: r.Detail, Checks: checks, Things: r.Things, Source: r.Source, Owner: r.Owner,
 		Severity: check.Severity(r.Severity), Subject: r.Subject, MessageID: r.MessageID, State: State(r.State),
-		Attempts: r.Attempts, LastError: r.LastError, CreatedAt: store.Time(r.CreatedAt), NextAt: maybe(r.NextAt), SentAt: maybe(r.SentAt),
+		Attempts: int(r.Attempts), LastError: r.LastError, CreatedAt: store.Time(r.CreatedAt), NextAt: maybe(r.NextAt), SentAt: maybe(r.SentAt),
 	}, err
 }
 

@@ -152,40 +152,48 @@ func (s *Store) sealRoute(r alert.Route) ([]byte, error) {
 	return s.config.Seal.Seal(plain, secretsOf(r.Name))
 }
 
-// receiver finds whom the letter is for, with what its channel needs to reach it.
-func (s *Store) receiver(ctx context.Context, l *letter) (channel.Receiver, error) {
-	to := channel.Receiver{Key: l.key, Label: l.receiver}
+// receiver finds whom the letter is for, with what its channel needs to reach
+// it, and whether the operator's file names it. Both come from one row, so
+// that an address of the console never travels with the trust of the file.
+func (s *Store) receiver(ctx context.Context, l *letter) (to channel.Receiver, trusted bool, err error) {
+	to = channel.Receiver{Key: l.key, Label: l.receiver}
 	if l.channel == email.Name {
-		return to, nil
+		return to, false, nil
 	}
 	gone := &channel.Failure{Plain: "the route was removed, or names this receiver no more"}
 	var sealed []byte
-	err := s.db.Read(ctx, func(t *store.Tx) error {
-		return t.Row(ctx, []any{&sealed}, "SELECT secrets FROM alert_route WHERE name = $1", l.route)
+	var fromFile int
+	err = s.db.Read(ctx, func(t *store.Tx) error {
+		return t.Row(ctx, []any{&sealed, &fromFile}, "SELECT secrets, from_file FROM alert_route WHERE name = $1", l.route)
 	})
 	if errors.Is(err, store.ErrNotFound) || err == nil && len(sealed) == 0 {
-		return to, gone
+		return to, false, gone
 	}
 	if err != nil {
-		return to, err
+		return to, false, err
 	}
-	if s.config.Seal == nil {
-		return to, &channel.Failure{Plain: "the route's secret cannot be opened; the key is missing", Temporary: true}
-	}
-	plain, err := s.config.Seal.Open(sealed, secretsOf(l.route))
+	secrets, err := s.openRoute(l.route, sealed)
 	if err != nil {
-		return to, &channel.Failure{Plain: "the route's secret cannot be opened; the key is another one", Temporary: true, Err: err}
-	}
-	secrets := map[string]json.RawMessage{}
-	if err := json.Unmarshal(plain, &secrets); err != nil {
-		return to, err
+		return to, false, err
 	}
 	config, ok := secrets[l.channel+"/"+l.key]
 	if !ok {
-		return to, gone
+		return to, false, gone
 	}
 	to.Config = config
-	return to, nil
+	return to, fromFile != 0, nil
+}
+
+func (s *Store) openRoute(name string, sealed []byte) (map[string]json.RawMessage, error) {
+	if s.config.Seal == nil {
+		return nil, &channel.Failure{Plain: "the route's secret cannot be opened; the key is missing", Temporary: true}
+	}
+	plain, err := s.config.Seal.Open(sealed, secretsOf(name))
+	if err != nil {
+		return nil, &channel.Failure{Plain: "the route's secret cannot be opened; the key is another one", Temporary: true, Err: err}
+	}
+	secrets := map[string]json.RawMessage{}
+	return secrets, json.Unmarshal(plain, &secrets)
 }
 
 // Test queues one message to every receiver of a route and returns the ids of
