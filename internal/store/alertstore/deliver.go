@@ -29,6 +29,12 @@ const (
 // outcome can still be written.
 const sendTimeout = 30 * time.Second
 
+// Recording an accepted message has this long and this many attempts.
+const (
+	recordTimeout  = 9 * time.Second
+	recordAttempts = 6
+)
+
 // letterWorker sends messages.
 type letterWorker struct {
 	river.WorkerDefaults[letterJob]
@@ -68,17 +74,40 @@ func (s *Store) deliver(ctx context.Context, job *river.Job[letterJob]) error {
 	}
 	sendErr := s.send(ctx, l)
 	// What the receiver said is written down even while we are being stopped.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	if sendErr == nil {
-		return s.db.Write(ctx, func(t *store.Tx) error {
-			if err := s.markSent(ctx, t, l); err != nil {
-				return fmt.Errorf("record letter %s: %w", l.id, err)
+	if sendErr != nil {
+		return s.failed(ctx, job, l, sendErr)
+	}
+	return s.record(ctx, job, l)
+}
+
+// record writes down that the message was accepted. It tries again where the
+// database refuses, for the only other way is to send the message twice; if
+// the heart cannot take its part in the end, the record stands without it.
+func (s *Store) record(ctx context.Context, job *river.Job[letterJob], l *letter) error {
+	pause := 20 * time.Millisecond
+	for attempt := 1; ; attempt++ {
+		err := s.db.Write(ctx, func(t *store.Tx) error {
+			if err := s.markSent(ctx, t, l, attempt < recordAttempts); err != nil {
+				return err
 			}
 			return complete(ctx, s, t, job)
 		})
+		if err == nil {
+			return nil
+		}
+		s.log.ErrorContext(ctx, "an accepted alert is not recorded yet", "letter", l.id, "attempt", attempt, "error", err)
+		if attempt == recordAttempts {
+			return fmt.Errorf("record letter %s: %w", l.id, err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("record letter %s: %w", l.id, err)
+		case <-time.After(pause):
+			pause *= 2
+		}
 	}
-	return s.failed(ctx, job, l, sendErr)
 }
 
 // letter reads a delivery and its event.
@@ -170,12 +199,12 @@ func (s *Store) failed(ctx context.Context, job *river.Job[letterJob], l *letter
 }
 
 // markSent records that the receiver accepted the message, and tells the heart
-// if it is the first of its cause.
-func (s *Store) markSent(ctx context.Context, t *store.Tx, l *letter) error {
+// if it is the first of its cause and the heart is to be asked.
+func (s *Store) markSent(ctx context.Context, t *store.Tx, l *letter, heart bool) error {
 	now := s.config.Now()
 	n, err := t.Exec(ctx, `UPDATE alert_delivery SET attempts = attempts + 1, last_error = '', state = $1, next_at = 0, sent_at = $2
 		WHERE id = $3 AND state <> $1`, string(Sent), store.Micros(now), l.id)
-	if err != nil || n == 0 {
+	if err != nil || n == 0 || !heart {
 		return err
 	}
 	n, err = t.Exec(ctx, "UPDATE alert_event SET delivered_at = $1 WHERE cause = $2 AND delivered_at = 0", store.Micros(now), l.cause)

@@ -26,7 +26,7 @@ func open(t testing.TB, url, dir string, change func(*Config)) (*seed, *Store) {
 	t.Cleanup(func() { db.Close() })
 	set := testChecks(t)
 	c := Config{
-		Causes: testHeart{db}, Checks: func() *check.Set { return set }, BaseURL: "https://prumo.acme.test", Organisation: "Acme",
+		Causes: testHeart{db: db}, Checks: func() *check.Set { return set }, BaseURL: "https://prumo.acme.test", Organisation: "Acme",
 		Control: func(id, lang string) string {
 			return map[string]string{"en": "Second factor", "pt-BR": "Segundo fator", "es": "Segundo factor"}[lang]
 		},

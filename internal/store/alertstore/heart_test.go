@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/fstest"
@@ -16,7 +17,10 @@ import (
 
 // A testHeart does for the tests what the monitor's store does: it seals
 // causes and knows whether a run goes on.
-type testHeart struct{ db *store.DB }
+type testHeart struct {
+	db    *store.DB
+	fails func() bool // Delivered does
+}
 
 func (h testHeart) RunOpen(ctx context.Context, run int64) (open bool, err error) {
 	var ended sql.NullInt64
@@ -45,6 +49,12 @@ func (h testHeart) Seal(ctx context.Context, t *store.Tx, id string) (monitor.Ca
 }
 
 func (h testHeart) Delivered(ctx context.Context, t *store.Tx, id string, at time.Time) error {
+	if h.fails != nil && h.fails() {
+		return errors.New("the heart is busy")
+	}
+	if err := t.Lock(ctx, store.LockHeart); err != nil { // ids are given out one after another
+		return err
+	}
 	_, err := t.Exec(ctx, `UPDATE finding SET alerted_at = $1 WHERE alerted_at IS NULL AND cause = (SELECT id FROM cause WHERE ext = $2)`,
 		store.Micros(at), id)
 	if err != nil {

@@ -55,7 +55,7 @@ func runVictim(doc string) error {
 		return err
 	}
 	s, err := New(ctx, db, Config{
-		Causes: testHeart{db}, Checks: func() *check.Set { return nil }, BaseURL: "https://prumo.acme.test",
+		Causes: testHeart{db: db}, Checks: func() *check.Set { return nil }, BaseURL: "https://prumo.acme.test",
 		Email: email.Config{URL: v.SMTP}, HTTP: http.DefaultClient, Seal: box, Instance: "victim",
 		Clock: Clock{Poll: 20 * time.Millisecond, Backoff: func(int) time.Duration { return 100 * time.Millisecond }},
 	})

@@ -434,3 +434,31 @@ func TestManyCausesEachOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestHeartThatFailsMakesNoRepeat(t *testing.T) {
+	for _, failures := range []int{2, 1000} {
+		t.Run(fmt.Sprint(failures), func(t *testing.T) {
+			box := testkit.Mailpit(t)
+			left := failures
+			f, s := open(t, "", t.TempDir(), func(c *Config) {
+				c.Email = email.Config{URL: box.SMTPURL}
+				heart := c.Causes.(testHeart)
+				heart.fails = func() bool { left--; return left >= 0 }
+				c.Causes = heart
+			})
+			route(t, s, `{name: all, to: {email: [ops@acme.test]}}`)
+			f.begin(t, 1)
+			f.end(t, 1)
+			f.fail(t, "c", 1, "", 1)
+			box.Wait(1, 5*time.Second)
+			eventually(t, 5*time.Second, "the record", func() bool {
+				p, err := s.Deliveries(context.Background(), Filter{State: []State{Sent}})
+				return err == nil && len(p.Items) == 1
+			})
+			time.Sleep(500 * time.Millisecond)
+			if n := box.Count(); n != 1 {
+				t.Errorf("got %d mails, want 1", n)
+			}
+		})
+	}
+}
