@@ -11,7 +11,7 @@ case $status in
   0) printf '%s\n' "$out" ;;
   3) printf '%s\n' "$out"; exit 1 ;;
   *)
-    if [ "$status" = 124 ] || grep -qiE 'fetching vulnerabilities|dial tcp|no such host|connection refused|(i/o|handshake) timeout|no such file or directory.*index|HTTP GET|unexpected status' <<<"$out"; then
+    if [ "$status" = 124 ] || grep -qE '^(govulncheck: )?(fetching vulnerabilities: |creating client: unrecognized vulndb format)' <<<"$out"; then
       printf 'govulncheck: could not check: the vulnerability database cannot be reached\n'
       printf '%s\n' "$out" | tail -3
     else
