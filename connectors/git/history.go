@@ -25,6 +25,7 @@ type commit struct {
 	at        time.Time // when it was committed
 	title     string
 	signed    bool // carries a signature, good or not
+	openPGP   bool // and it is an OpenPGP one
 	reviewers []string
 }
 
@@ -129,7 +130,7 @@ func (r *reading) signedShare(ctx context.Context, commits []commit, since time.
 	if r.allowedSigners == "" && r.keyring == "" {
 		return fact.Opt[float64]{}
 	}
-	good, err := r.goodSignatures(ctx, since)
+	good, err := r.goodSignatures(ctx, commits, since)
 	if err != nil {
 		r.cutShort("the signatures could not be verified")
 		return fact.Opt[float64]{}
@@ -139,7 +140,7 @@ func (r *reading) signedShare(ctx context.Context, commits []commit, since time.
 
 // goodSignatures lets git verify the period's signatures against the key stores
 // that the settings name, and no other.
-func (r *reading) goodSignatures(ctx context.Context, since time.Time) (int, error) {
+func (r *reading) goodSignatures(ctx context.Context, commits []commit, since time.Time) (int, error) {
 	args := []string{"--git-dir=" + r.gitDir, "--no-pager", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "-c", "gpg.minTrustLevel=undefined"}
 	if r.allowedSigners != "" {
 		args = append(args, "-c", "gpg.ssh.program="+program("ssh-keygen"), "-c", "gpg.ssh.allowedSignersFile="+r.allowedSigners)
@@ -151,14 +152,21 @@ func (r *reading) goodSignatures(ctx context.Context, since time.Time) (int, err
 	} else {
 		args = append(args, "-c", "gpg.program=/bin/false")
 	}
-	args = append(args, "log", "--no-patch", "--format=%G?", fmt.Sprintf("--max-age=%d", since.Unix()), r.head)
+	args = append(args, "log", "--no-patch", "--format=%H %G?", fmt.Sprintf("--max-age=%d", since.Unix()), r.head)
 	out, err := r.exec(ctx, "", r.environ("GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none", "GNUPGHOME="+gnupg), args...)
 	if err != nil {
 		return 0, err
 	}
+	openPGP := map[string]bool{}
+	for _, c := range commits {
+		openPGP[c.sha] = c.openPGP
+	}
 	good := 0
-	for _, line := range strings.Fields(string(out)) {
-		if line == "G" || line == "U" {
+	for _, line := range strings.Split(string(out), "\n") {
+		// U is a good signature by a key of the key ring whose owner nobody
+		// vouched for; of an SSH key it means that the key is in no list.
+		sha, verdict, _ := strings.Cut(line, " ")
+		if verdict == "G" || verdict == "U" && openPGP[sha] {
 			good++
 		}
 	}
@@ -193,6 +201,7 @@ func parseCommit(sha, body string) commit {
 			_, _, c.at = parseIdentity(value)
 		case "gpgsig", "gpgsig-sha256":
 			c.signed = true
+			c.openPGP = value == "-----BEGIN PGP SIGNATURE-----"
 		}
 	}
 	for i, line := range strings.Split(message, "\n") {

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -178,10 +179,11 @@ func (r *reading) clone(ctx context.Context, to remote) error {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go watchSize(limited, r.gitDir, r.maxBytes, func() { cancel(errTooLong) })
-	if _, err := r.exec(limited, "", r.environ(r.transportEnv()...), append(args, "--", r.url, r.gitDir)...); err != nil {
-		if context.Cause(limited) == errTooLong { //nolint:errorlint // the very value that was given above
-			return &gitError{what: "clone", why: fmt.Sprintf("the repository is larger than max_mb (%d)", r.maxBytes>>20), cause: errTooLong}
-		}
+	_, err = r.exec(limited, "", r.environ(r.transportEnv()...), append(args, "--", r.url, r.gitDir)...)
+	if errors.Is(context.Cause(limited), errTooLong) || err == nil && folderSize(r.gitDir) > r.maxBytes {
+		return &gitError{what: "clone", why: fmt.Sprintf("the repository is larger than max_mb (%d)", r.maxBytes>>20), cause: errTooLong}
+	}
+	if err != nil {
 		return err
 	}
 	refs, err := r.git(ctx, "", "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads")
@@ -267,19 +269,23 @@ func watchSize(ctx context.Context, dir string, limit int64, over func()) {
 			return
 		case <-tick.C:
 		}
-		var size int64
-		_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return nil //nolint:nilerr // files come and go while git works
-			}
-			if info, err := d.Info(); err == nil {
-				size += info.Size()
-			}
-			return nil
-		})
-		if size > limit {
+		if folderSize(dir) > limit {
 			over()
 			return
 		}
 	}
+}
+
+func folderSize(dir string) int64 {
+	var size int64
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil //nolint:nilerr // files come and go while git works
+		}
+		if info, err := d.Info(); err == nil {
+			size += info.Size()
+		}
+		return nil
+	})
+	return size
 }
