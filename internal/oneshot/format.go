@@ -70,7 +70,7 @@ func formatNamed(opts Options) (format, error) {
 	case "sarif":
 		return newSARIF(opts), nil
 	case "junit":
-		return &junit{now: opts.Now}, nil
+		return &junit{now: opts.Now, failuresOnly: opts.FailuresOnly}, nil
 	case "oscal":
 		return newOSCAL(opts), nil
 	}

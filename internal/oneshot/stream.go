@@ -253,6 +253,8 @@ func (w *worker) line(line []byte) {
 		w.judgeEvery(&w.fact)
 	} else {
 		w.runner.Judge(w.in, w.judged)
+		t := &w.cur.totals
+		t[notApplicable] = int32(len(w.runner.Checks(f.Kind))) - t[pass] - t[fail] - t[unknown] - t[excepted]
 	}
 	for _, s := range w.run.byKind[f.Kind] {
 		if m, ok := s.member(w.in); ok {
