@@ -191,12 +191,14 @@ func (r *reader) changeFact(repo apiRepo, p pull, required fact.Opt[[]string]) f
 		f.AuthorIsBot = r.isBot(p.User.Login)
 	}
 	if p.err == nil {
-		approvers := standing(p.detail.Reviews, *p.MergedAt)
+		approvers, certain := standing(p.detail.Reviews, *p.MergedAt)
 		committers, linked := committers(p.detail.Commits)
 		f.MergedBy = fact.SomeIf(p.detail.MergedBy, p.detail.MergedBy != "")
-		f.Approvers = fact.Some(approvers)
 		f.Committers = fact.SomeIf(committers, linked)
-		f.OtherApprovers = others(approvers, f.Author, committers, linked)
+		if certain {
+			f.Approvers = fact.Some(approvers)
+			f.OtherApprovers = others(approvers, f.Author, committers, linked)
+		}
 	}
 	if p.stErr == nil {
 		f.Checks = fact.Some(p.statuses)
@@ -207,8 +209,9 @@ func (r *reader) changeFact(repo apiRepo, p pull, required fact.Opt[[]string]) f
 
 // standing lists whose approval stood at the merge: the newest verdict of each
 // reviewer, if it is an approval that counts and was neither taken back nor
-// overtaken by a later push.
-func standing(reviews []apiReview, merged time.Time) []string {
+// overtaken by a later push. Gitea's times are whole seconds: of an approval
+// that was taken back in the second of the merge nobody can say which came first.
+func standing(reviews []apiReview, merged time.Time) (logins []string, certain bool) {
 	newest := map[string]apiReview{}
 	for _, v := range reviews {
 		if v.User == nil || v.State != "APPROVED" && v.State != "REQUEST_CHANGES" || v.Submitted.After(merged) {
@@ -218,14 +221,19 @@ func standing(reviews []apiReview, merged time.Time) []string {
 			newest[v.User.Login] = v
 		}
 	}
-	var out []string
+	certain = true
 	for login, v := range newest {
-		dismissed := v.Dismissed && !v.Updated.After(merged)
-		if v.State == "APPROVED" && v.Official && !v.Stale && !dismissed {
-			out = append(out, login)
+		if v.State != "APPROVED" || !v.Official || v.Stale {
+			continue
+		}
+		switch {
+		case !v.Dismissed, v.Updated.After(merged):
+			logins = append(logins, login)
+		case v.Updated.Equal(merged):
+			certain = false
 		}
 	}
-	return sorted(out)
+	return sorted(logins), certain
 }
 
 // committers lists the accounts that wrote or made the commits, and whether
