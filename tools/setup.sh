@@ -91,7 +91,7 @@ npm_packages() {
   # Not "npm ci": it wants every optional package of every platform in the lock,
   # even those that a registry does not carry. Versions and digests still come
   # from the lock; that npm left it as it was is checked.
-  (cd "$to" && nice npm install --no-audit --no-fund --ignore-scripts --loglevel=error)
+  (cd "$to" && nice npm install --no-audit --no-fund --no-update-notifier --ignore-scripts --loglevel=error)
   cmp -s "$here/npm/package-lock.json" "$to/package-lock.json" || die "npm changed package-lock.json; see $to"
   touch "$to/.ok"
 }
