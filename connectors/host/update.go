@@ -28,7 +28,7 @@ func (l *look) updates(ctx context.Context, f *fact.Host) {
 	if osr["ID"] == "centos" {
 		return // its repositories do not say which updates are about security
 	}
-	out, err := l.command(ctx, "security_updates", 8*time.Second, "dnf", "-C", "-q", "updateinfo", "list", "--security", "--updates")
+	out, err := l.command(ctx, "security_updates", 12*time.Second, "dnf", "-C", "-q", "updateinfo", "list", "--security", "--updates")
 	if err == nil {
 		f.SecurityUpdates = fact.Some(dnfSecurity(string(out)))
 	}
@@ -48,7 +48,7 @@ func (l *look) aptUpdates(ctx context.Context, f *fact.Host) {
 	if t, ok := l.newest("/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/lists/partial", "/var/lib/apt/lists"); ok {
 		f.UpdatesCheckedAt = fact.Some(t)
 	}
-	out, err := l.command(ctx, "security_updates", 5*time.Second, "apt-get",
+	out, err := l.command(ctx, "security_updates", 12*time.Second, "apt-get",
 		"-s", "-q", "-o", "Debug::NoLocking=1", "-o", "APT::Get::Show-User-Simulation-Note=0", "dist-upgrade")
 	if err == nil {
 		f.SecurityUpdates = fact.Some(aptSecurity(string(out)))

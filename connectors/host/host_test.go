@@ -1,0 +1,597 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"prumo.dev/prumo/internal/connector"
+	"prumo.dev/prumo/internal/fact"
+)
+
+// A machine is a root folder with answers in the place of programs.
+type machine struct {
+	t       *testing.T
+	root    string
+	answers map[string]string // command line without folder → answer
+	fails   map[string]error  // command line → how it ends
+	account string
+	kernel  string
+	inStep  bool
+}
+
+func newMachine(t *testing.T, files map[string]string) *machine {
+	t.Helper()
+	m := &machine{t: t, root: t.TempDir(), answers: map[string]string{}, fails: map[string]error{}, account: "root", kernel: "6.1.0-18-amd64", inStep: true}
+	m.write(map[string]string{
+		"/proc/1/comm": "systemd\n", "/proc/7/comm": "rsyslogd\n", "/proc/8/comm": "auditd\n", "/run/systemd/system/x": "",
+		"/proc/stat": "cpu 1\nbtime 1767225600\n", "/proc/cpuinfo": "flags\t: fpu vme\n",
+		"/proc/self/mountinfo": "1 0 252:0 / / rw - ext4 /dev/mapper/root rw\n2 1 8:1 / /boot rw - ext4 /dev/sda1 rw\n",
+		"/proc/swaps":          "Filename Type Size Used Priority\n",
+		"/etc/os-release":      "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
+		"/etc/passwd":          "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nana:x:1000:1000:Ana Lima,,,:/home/ana:/bin/bash\n",
+		"/etc/shadow":          "root:*:19700:0:99999:7:::\ndaemon:*:19700:0:99999:7:::\nana:$y$j9T$abc$def:19700:0:99999:7:::\n",
+		"/etc/group":           "root:x:0:\nsudo:x:27:ana\nana:x:1000:\n",
+		"/etc/shells":          "# shells\n/bin/bash\n",
+		"/etc/sudoers":         "Defaults env_reset\nroot ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
+		"/etc/sudoers.d/x":     "# nothing\n",
+		"/proc/net/tcp":        "  sl\n   0: 0100007F:0CEA 00000000:0000 0A 0:0 00:0 0 0 0 11 1\n   1: 00000000:0016 00000000:0000 0A 0:0 00:0 0 0 0 12 1\n   2: 0100007F:1234 0100007F:5678 01 0:0 00:0 0 0 0 13 1\n",
+		"/proc/net/udp":        "  sl\n   0: 00000000:0044 00000000:0000 07 0:0 00:0 0 0 0 14 2\n   1: 00000000:C001 00000000:0000 07 0:0 00:0 0 0 0 15 2\n",
+		"/proc/7/fd/x":         "", "/boot/vmlinuz-6.1.0-18-amd64": "", "/boot/vmlinuz-6.1.0-9-amd64": "",
+		"/var/lib/apt/lists/deb.debian.org_debian-security_dists_bookworm-security_InRelease": "x",
+		"/etc/systemd/system/timers.target.wants/apt-daily-upgrade.timer":                     "",
+		"/sys/class/block/dm-0/dm/uuid":                                                       "CRYPT-LUKS2-0-root\n", "/sys/class/block/sda1/partition": "1\n", "/sys/class/block/sdb1/partition": "1\n",
+	})
+	for _, p := range []string{"/usr/sbin/sshd", "/usr/sbin/nft", "/usr/sbin/iptables-save", "/usr/sbin/ip6tables-save", "/usr/bin/apt-get", "/usr/bin/apt-config", "/usr/bin/unattended-upgrade", "/usr/bin/sudo", "/usr/bin/cat"} {
+		m.write(map[string]string{p: "#!"})
+		if err := os.Chmod(filepath.Join(m.root, p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.link("/sys/dev/block/252:0", "../../class/block/dm-0")
+	m.link("/sys/dev/block/8:1", "../../class/block/sda1")
+	m.link("/sys/dev/block/8:17", "../../class/block/sdb1")
+	m.link("/proc/7/fd/3", "socket:[12]")
+	m.answers["sshd -T"] = "port 22\npasswordauthentication no\nkbdinteractiveauthentication no\npermitrootlogin without-password\npermitemptypasswords no\nmaxauthtries 4\nciphers aes256-gcm@openssh.com\nmacs hmac-sha2-256-etm@openssh.com,hmac-sha1\nkexalgorithms curve25519-sha256\n"
+	m.answers["nft -j list ruleset"] = `{"nftables":[{"metainfo":{}},{"chain":{"family":"inet","table":"filter","name":"input","hook":"input","policy":"drop"}}]}`
+	m.answers["apt-get"] = "Inst libc6 [2.36-9] (2.36-9+deb12u9 Debian-Security:12/stable-security [amd64])\nInst bash [5.2] (5.2b Debian:12.15/stable [amd64])\nInst linux-image-new (6.1 Debian-Security:12/stable-security [amd64])\n"
+	m.answers["apt-config dump"] = "APT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\n"
+	m.write(files)
+	return m
+}
+
+func (m *machine) write(files map[string]string) {
+	m.t.Helper()
+	for name, content := range files {
+		p := filepath.Join(m.root, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			m.t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+}
+
+func (m *machine) remove(names ...string) {
+	for _, n := range names {
+		if err := os.RemoveAll(filepath.Join(m.root, n)); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+}
+
+func (m *machine) link(name, to string) {
+	m.t.Helper()
+	p := filepath.Join(m.root, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.Symlink(to, p); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *machine) exec(_ context.Context, argv []string) ([]byte, error) {
+	if !filepath.IsAbs(argv[0]) {
+		m.t.Errorf("%v is not an absolute path", argv)
+	}
+	line := strings.Join(append([]string{filepath.Base(argv[0])}, argv[1:]...), " ")
+	keys := []string{line, filepath.Base(argv[0])}
+	for _, key := range keys {
+		if err, ok := m.fails[key]; ok {
+			return nil, err
+		}
+	}
+	for _, key := range keys {
+		if out, ok := m.answers[key]; ok {
+			return []byte(out), nil
+		}
+	}
+	return nil, errors.New("no answer for " + line)
+}
+
+func (m *machine) connector() host {
+	return host{sys: system{
+		root: m.root, exec: m.exec, hostname: func() (string, error) { return "web1", nil }, account: func() string { return m.account },
+		kernel: func() string { return m.kernel }, inStep: func() (bool, bool) { return m.inStep, true },
+	}}
+}
+
+func now() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
+
+func (m *machine) read(s connector.Settings) (fact.Host, map[string]fact.Account, *connector.Memory) {
+	m.t.Helper()
+	mem := connector.Record()
+	run := connector.Run{Source: "host", Settings: s, Now: now, Log: slog.New(slog.DiscardHandler)}
+	if err := m.connector().Collect(m.t.Context(), run, mem); err != nil {
+		m.t.Fatal(err)
+	}
+	var h fact.Host
+	accounts := map[string]fact.Account{}
+	for _, f := range mem.Facts() {
+		k, _ := fact.KindNamed(f.Kind)
+		d, err := fact.Decode(k, f.Data)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		switch d := d.(type) {
+		case fact.Host:
+			h = d
+		case fact.Account:
+			accounts[d.Login.Or("")] = d
+		}
+	}
+	return h, accounts, mem
+}
+
+func want[T comparable](t *testing.T, field string, got fact.Opt[T], v T) {
+	t.Helper()
+	if g, ok := got.Get(); !ok || g != v {
+		t.Errorf("%s: got %v (known: %t), want %v", field, g, ok, v)
+	}
+}
+
+func unknown[T any](t *testing.T, field string, got fact.Opt[T]) {
+	t.Helper()
+	if v, ok := got.Get(); ok {
+		t.Errorf("%s: got %v, want unknown", field, v)
+	}
+}
+
+func wantList(t *testing.T, field string, got fact.Opt[[]string], v ...string) {
+	t.Helper()
+	if g, ok := got.Get(); !ok || !slices.Equal(g, v) {
+		t.Errorf("%s: got %q (known: %t), want %q", field, g, ok, v)
+	}
+}
+
+func TestGoodMachine(t *testing.T) {
+	h, accounts, mem := newMachine(t, nil).read(nil)
+	for _, s := range mem.Scopes() {
+		if s.Reading != fact.Complete {
+			t.Errorf("scope %s: got %s (%s)", s.Scope.Name, s.Reading, s.Detail.Why)
+		}
+	}
+	for name, o := range map[string]fact.Opt[bool]{
+		"supported": h.Supported, "disk_encrypted": h.DiskEncrypted, "firewall": h.Firewall, "sshd": h.SSHD, "automatic_updates": h.AutomaticUpdates,
+		"time_synchronised": h.TimeSynchronised, "logging": h.Logging, "audit_daemon": h.AuditDaemon,
+	} {
+		want(t, name, o, true)
+	}
+	for name, o := range map[string]fact.Opt[bool]{
+		"container": h.Container, "ssh_password_login": h.SSHPasswordLogin, "ssh_empty_passwords": h.SSHEmptyPasswords, "reboot_needed": h.RebootNeeded,
+	} {
+		want(t, name, o, false)
+	}
+	unknown(t, "logs_forwarded", h.LogsForwarded)
+	want(t, "ssh_root_login", h.SSHRootLogin, "prohibit-password")
+	want(t, "ssh_max_auth_tries", h.SSHMaxAuthTries, 4)
+	want(t, "security_updates", h.SecurityUpdates, 1)
+	wantList(t, "ssh_weak_algorithms", h.SSHWeakAlgorithms)
+	wantList(t, "unencrypted_mounts", h.UnencryptedMounts)
+	wantList(t, "root_accounts", h.RootAccounts, "root")
+	wantList(t, "empty_passwords", h.EmptyPasswords)
+	wantList(t, "sudo_no_password", h.SudoNoPassword)
+	wantList(t, "not_seen", h.NotSeen)
+	if d := cmp.Diff(h.Listeners.Or(nil), []fact.Listener{
+		{Protocol: "tcp", Address: "0.0.0.0", Port: 22, Process: "rsyslogd", Public: true}, {Protocol: "udp", Address: "0.0.0.0", Port: 68, Public: true},
+		{Protocol: "tcp", Address: "127.0.0.1", Port: 3306},
+	}); d != "" {
+		t.Error(d)
+	}
+	ana := accounts["ana"]
+	want(t, "name", ana.Name, "Ana Lima")
+	want(t, "type", ana.Type, "human")
+	want(t, "admin", ana.Admin, true)
+	want(t, "active", ana.Active, true)
+	want(t, "password_hash", ana.PasswordHash, "yescrypt")
+	want(t, "password_empty", ana.PasswordEmpty, false)
+	want(t, "interactive", accounts["daemon"].Interactive, false)
+	want(t, "admin", accounts["daemon"].Admin, false)
+}
+
+func TestBadMachine(t *testing.T) {
+	m := newMachine(t, map[string]string{
+		"/proc/self/mountinfo":         "1 0 252:0 / / rw - ext4 /dev/mapper/root rw\n2 1 8:17 / /srv/a\\040b rw - ext4 /dev/sdb1 rw\n",
+		"/etc/passwd":                  "root:x:0:0::/root:/bin/bash\ntoor:x:0:0::/:/bin/sh\neve::1001:1001::/:/bin/bash\nbob:x:1002:1002::/:/bin/bash\n",
+		"/etc/shadow":                  "root:$1$a$b:1::::::\ntoor::1::::::\nbob:!$6$a$b:1:::::100:\nbob:x:1\n",
+		"/etc/sudoers":                 "User_Alias OPS = ann, \\\n  %ops\nOPS ALL = (ALL) NOPASSWD: ALL\nbackup ALL=(root) NOPASSWD: /usr/bin/rsync\nzoe ALL=(ALL) PASSWD: ALL\n#include /etc/sudoers.extra\n",
+		"/etc/sudoers.extra":           "yan h1 = /bin/ls : ALL = NOPASSWD: SETENV: ALL\n",
+		"/etc/os-release":              "ID=debian\nVERSION_ID=11\n",
+		"/boot/vmlinuz-6.1.0-20-amd64": "", "/proc/7/comm": "cron\n", "/proc/8/comm": "bash\n",
+	})
+	m.inStep = false
+	m.answers["sshd -T"] = "passwordauthentication yes\npermitrootlogin yes\npermitemptypasswords yes\nciphers aes128-ctr,3des-cbc\nmacs hmac-md5\nkexalgorithms diffie-hellman-group1-sha1\n"
+	m.answers["nft -j list ruleset"] = `{"nftables":[{"chain":{"family":"ip","table":"f","name":"i","hook":"input","policy":"accept"}},{"rule":{"family":"ip","table":"f","chain":"i","expr":[{"match":{}},{"drop":null}]}}]}`
+	m.answers["iptables-save"], m.answers["ip6tables-save"] = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", "*filter\n:INPUT ACCEPT [0:0]\n"
+	m.answers["apt-config dump"] = "APT::Periodic::Unattended-Upgrade \"0\";\n"
+	h, accounts, _ := m.read(nil)
+	for name, o := range map[string]fact.Opt[bool]{
+		"supported": h.Supported, "disk_encrypted": h.DiskEncrypted, "firewall": h.Firewall, "automatic_updates": h.AutomaticUpdates,
+		"time_synchronised": h.TimeSynchronised, "logging": h.Logging, "logs_forwarded": h.LogsForwarded, "audit_daemon": h.AuditDaemon,
+	} {
+		want(t, name, o, false)
+	}
+	want(t, "ssh_password_login", h.SSHPasswordLogin, true)
+	want(t, "ssh_empty_passwords", h.SSHEmptyPasswords, true)
+	want(t, "ssh_root_login", h.SSHRootLogin, "yes")
+	want(t, "reboot_needed", h.RebootNeeded, true)
+	wantList(t, "unencrypted_mounts", h.UnencryptedMounts, "/srv/a b")
+	wantList(t, "root_accounts", h.RootAccounts, "root", "toor")
+	wantList(t, "empty_passwords", h.EmptyPasswords, "toor", "eve")
+	wantList(t, "sudo_no_password", h.SudoNoPassword, "%ops", "ann", "yan")
+	wantList(t, "ssh_weak_algorithms", h.SSHWeakAlgorithms, "3des-cbc", "diffie-hellman-group1-sha1", "hmac-md5")
+	want(t, "bob is locked", accounts["bob"].Locked, true)
+	want(t, "bob is expired", accounts["bob"].Active, false)
+	want(t, "root's hash", accounts["root"].PasswordHash, "md5")
+	want(t, "eve is open", accounts["eve"].PasswordEmpty, true)
+}
+
+// What the account may not read is unknown and named once, with the command.
+func TestPoorAccount(t *testing.T) {
+	m := newMachine(t, map[string]string{"/etc/ssh/sshd_config": "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"})
+	m.account = "prumo"
+	for _, c := range []string{"sshd -T", "nft", "iptables-save", "ip6tables-save"} {
+		m.fails[c] = errDenied
+	}
+	c := m.connector()
+	unreadable := []string{"/etc/shadow", "/etc/sudoers"}
+	if os.Getuid() != 0 {
+		for _, f := range unreadable {
+			if err := os.Chmod(filepath.Join(m.root, f), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	} else {
+		c.sys.deny = unreadable
+	}
+	collect := func(s connector.Settings) (fact.Host, *connector.Memory) {
+		mem := connector.Record()
+		if err := c.Collect(t.Context(), connector.Run{Settings: s, Now: now, Log: slog.New(slog.DiscardHandler)}, mem); err != nil {
+			t.Fatal(err)
+		}
+		k, _ := fact.KindNamed("host")
+		d, err := fact.Decode(k, mem.Facts()[0].Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.(fact.Host), mem
+	}
+	h, mem := collect(nil)
+	unknown(t, "empty_passwords", h.EmptyPasswords)
+	unknown(t, "firewall", h.Firewall)
+	unknown(t, "sudo_no_password", h.SudoNoPassword)
+	unknown(t, "ssh_weak_algorithms", h.SSHWeakAlgorithms)
+	want(t, "ssh_password_login", h.SSHPasswordLogin, false)
+	wantList(t, "not_seen", h.NotSeen, "empty_passwords", "firewall", "ssh_weak_algorithms", "sudo_no_password")
+	for _, part := range []string{"prumo ALL=(root) NOPASSWD: ", "/usr/bin/cat /etc/shadow", "/usr/sbin/nft -j list ruleset", "/usr/sbin/sshd -T", "visudo"} {
+		if !strings.Contains(h.NotSeenCommand.Or(""), part) {
+			t.Errorf("not_seen_command %q lacks %q", h.NotSeenCommand.Or(""), part)
+		}
+	}
+	if s := mem.Scopes()[0]; s.Reading != fact.Complete || s.Detail.Forbidden != 4 {
+		t.Errorf("scope: got %s, %d forbidden; want complete with 4", s.Reading, s.Detail.Forbidden)
+	}
+	for i, f := range mem.Facts() {
+		if i > 0 && strings.Contains(string(f.Data), "password_empty") {
+			t.Errorf("%s says whether its password is empty", f.ID)
+		}
+	}
+
+	m.answers["sudo -n /usr/bin/cat /etc/shadow"] = "root:*:1::::::\ndaemon:*:1::::::\nana::1::::::\n"
+	m.answers["sudo -n /usr/bin/cat /etc/sudoers"] = "root ALL=(ALL) ALL\n"
+	m.answers["sudo -n /usr/sbin/nft -j list ruleset"] = m.answers["nft -j list ruleset"]
+	m.answers["sudo -n /usr/sbin/sshd -T"] = m.answers["sshd -T"]
+	h, _ = collect(connector.Settings{"sudo": true})
+	wantList(t, "empty_passwords with sudo", h.EmptyPasswords, "ana")
+	want(t, "firewall with sudo", h.Firewall, true)
+	wantList(t, "ssh_weak_algorithms with sudo", h.SSHWeakAlgorithms)
+	wantList(t, "not_seen with sudo", h.NotSeen)
+}
+
+func TestContainer(t *testing.T) {
+	m := newMachine(t, map[string]string{"/proc/self/mountinfo": "1 0 0:50 / / rw - overlay overlay rw\n", "/.dockerenv": "", "/proc/7/comm": "x\n", "/proc/8/comm": "y\n"})
+	m.remove("/run/systemd", "/usr/sbin/sshd")
+	h, _, mem := m.read(nil)
+	want(t, "container", h.Container, true)
+	want(t, "sshd", h.SSHD, false)
+	unknown(t, "disk_encrypted", h.DiskEncrypted)
+	unknown(t, "firewall", h.Firewall)
+	unknown(t, "time_synchronised", h.TimeSynchronised)
+	unknown(t, "logging", h.Logging)
+	unknown(t, "audit_daemon", h.AuditDaemon)
+	unknown(t, "automatic_updates", h.AutomaticUpdates)
+	if mem.Scopes()[0].Reading != fact.Complete {
+		t.Errorf("scope: got %s", mem.Scopes()[0].Reading)
+	}
+}
+
+func TestVirtualMachine(t *testing.T) {
+	m := newMachine(t, map[string]string{
+		"/proc/cpuinfo": "flags\t: fpu hypervisor vme\n", "/.dockerenv": "",
+		"/proc/self/mountinfo": "1 0 8:17 / / rw - ext4 /dev/sdb1 rw\n",
+	})
+	h, _, _ := m.read(nil)
+	want(t, "container", h.Container, false)
+	unknown(t, "disk_encrypted", h.DiskEncrypted)
+	unknown(t, "unencrypted_mounts", h.UnencryptedMounts)
+}
+
+func TestDisks(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		files  map[string]string
+		links  map[string]string
+		mounts string
+		want   fact.Opt[bool]
+	}{
+		{"LVM on LUKS", map[string]string{"/sys/class/block/dm-1/slaves/dm-0/x": "", "/sys/class/block/dm-1/dm/uuid": "LVM-x"}, map[string]string{"/sys/dev/block/252:1": "../../class/block/dm-1"}, "1 0 252:1 / / rw - xfs /dev/mapper/vg rw\n", fact.Some(true)},
+		{"RAID half open", map[string]string{"/sys/class/block/md0/slaves/dm-0/x": "", "/sys/class/block/md0/slaves/sdb1/x": ""}, map[string]string{"/sys/dev/block/9:0": "../../class/block/md0"}, "1 0 9:0 / / rw - ext4 /dev/md0 rw\n", fact.Some(false)},
+		{"btrfs by its source", nil, map[string]string{"/dev/mapper/root": "../dm-0"}, "1 0 0:30 /@ / rw - btrfs /dev/mapper/root rw\n", fact.Some(true)},
+		{"zfs", nil, nil, "1 0 0:30 / / rw - zfs pool/root rw\n", fact.Opt[bool]{}},
+		{"network", nil, nil, "1 0 0:30 / / rw - nfs4 server:/x rw\n", fact.Opt[bool]{}},
+		{"open swap", map[string]string{"/proc/swaps": "Filename\n/dev/sdb1 partition 1 0 -2\n"}, nil, "1 0 252:0 / / rw - ext4 /dev/dm-0 rw\n", fact.Some(false)},
+		{"swap in memory", map[string]string{"/proc/swaps": "Filename\n/dev/zram0 partition 1 0 -2\n"}, nil, "1 0 252:0 / / rw - ext4 /dev/dm-0 rw\n", fact.Some(true)},
+		{"nothing to see", nil, nil, "", fact.Opt[bool]{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := newMachine(t, map[string]string{"/proc/self/mountinfo": tc.mounts})
+			m.write(tc.files)
+			for name, to := range tc.links {
+				m.link(name, to)
+			}
+			h, _, _ := m.read(nil)
+			if h.DiskEncrypted != tc.want {
+				t.Errorf("got %v, want %v", h.DiskEncrypted, tc.want)
+			}
+		})
+	}
+}
+
+// Without root the SSH server's files are read, as OpenSSH reads them.
+func TestSSHFiles(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		files    map[string]string
+		password fact.Opt[bool]
+		root     string
+	}{
+		{"defaults", map[string]string{"sshd_config": "# nothing\n"}, fact.Some(true), "prohibit-password"},
+		{"first value stands", map[string]string{"sshd_config": "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPasswordAuthentication yes\n"}, fact.Some(false), "prohibit-password"},
+		{"include first", map[string]string{"sshd_config": "Include sshd_config.d/*.conf\nPasswordAuthentication yes\n", "sshd_config.d/a.conf": "PasswordAuthentication=no\nKbdInteractiveAuthentication \"no\" # x\nPermitRootLogin No\n"}, fact.Some(false), "no"},
+		{"match opens", map[string]string{"sshd_config": "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\nMatch User ftp\n  PasswordAuthentication yes\n  PermitRootLogin without-password\n"}, fact.Some(true), "prohibit-password"},
+		{"match all ends a match", map[string]string{"sshd_config": "PermitRootLogin no\nMatch User x\nX11Forwarding no\nMatch all\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"}, fact.Some(false), "no"},
+		{"key and password", map[string]string{"sshd_config": "AuthenticationMethods publickey,password\n"}, fact.Some(false), "prohibit-password"},
+		{"key or password", map[string]string{"sshd_config": "AuthenticationMethods publickey password\n"}, fact.Some(true), "prohibit-password"},
+		{"PAM with a password", map[string]string{"sshd_config": "PasswordAuthentication no\nUsePAM yes\n", "../pam.d/sshd": "@include common-auth\n", "../pam.d/common-auth": "auth [success=1] pam_unix.so\n"}, fact.Some(true), "prohibit-password"},
+		{"PAM with a code", map[string]string{"sshd_config": "PasswordAuthentication no\nUsePAM yes\n", "../pam.d/sshd": "auth required pam_google_authenticator.so\n"}, fact.Some(false), "prohibit-password"},
+		{"PAM out of sight", map[string]string{"sshd_config": "PasswordAuthentication no\nUsePAM yes\n"}, fact.Opt[bool]{}, "prohibit-password"},
+		{"circle", map[string]string{"sshd_config": "Include sshd_config\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"}, fact.Some(false), "prohibit-password"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := newMachine(t, nil)
+			m.fails["sshd -T"] = errDenied
+			for name, content := range tc.files {
+				m.write(map[string]string{filepath.Join("/etc/ssh", name): content})
+			}
+			h, _, _ := m.read(nil)
+			if h.SSHPasswordLogin != tc.password {
+				t.Errorf("password: got %v, want %v", h.SSHPasswordLogin, tc.password)
+			}
+			want(t, "root", h.SSHRootLogin, tc.root)
+		})
+	}
+}
+
+func TestUpdatesUnknown(t *testing.T) {
+	m := newMachine(t, nil)
+	m.remove("/var/lib/apt/lists/deb.debian.org_debian-security_dists_bookworm-security_InRelease")
+	h, _, _ := m.read(nil)
+	unknown(t, "security_updates without lists", h.SecurityUpdates)
+	m = newMachine(t, nil)
+	m.fails["apt-get"] = errors.New("broken")
+	h, _, mem := m.read(nil)
+	unknown(t, "security_updates after an error", h.SecurityUpdates)
+	if mem.Scopes()[0].Reading != fact.Complete {
+		t.Errorf("scope: got %s", mem.Scopes()[0].Reading)
+	}
+	m = newMachine(t, nil)
+	m.fails["apt-get"] = context.DeadlineExceeded
+	h, _, mem = m.read(nil)
+	unknown(t, "security_updates after a timeout", h.SecurityUpdates)
+	if s := mem.Scopes()[0]; s.Reading != fact.Partial || !strings.Contains(s.Detail.Why, "security_updates") {
+		t.Errorf("scope: got %s (%s), want partial", s.Reading, s.Detail.Why)
+	}
+}
+
+func TestFirewall(t *testing.T) {
+	const v6 = "fe800000 02 40 20 80 eth0\n"
+	refuses, open := "*filter\n:INPUT DROP [0:0]\n", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j ACCEPT\n"
+	for _, tc := range []struct {
+		name, nft, v4, v6, ipv6 string
+		want                    bool
+	}{
+		{"inet by its last rule", `{"nftables":[{"chain":{"family":"inet","table":"f","name":"i","hook":"input","policy":"accept"}},{"rule":{"family":"inet","table":"f","chain":"i","expr":[{"counter":{}},{"reject":{}}]}}]}`, open, open, v6, true},
+		{"only IPv4, and there is IPv6", `{"nftables":[]}`, refuses, open, v6, false},
+		{"only IPv4, and there is no other", `{"nftables":[]}`, refuses, open, "", true},
+		{"both by iptables", `{"nftables":[]}`, refuses, "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j REJECT --reject-with icmp6\n", v6, true},
+		{"output only", `{"nftables":[{"chain":{"family":"inet","table":"f","name":"o","hook":"output","policy":"drop"}}]}`, open, open, v6, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := newMachine(t, map[string]string{"/proc/net/if_inet6": tc.ipv6, "/proc/net/tcp6": "", "/proc/net/udp6": ""})
+			m.answers["nft -j list ruleset"], m.answers["iptables-save"], m.answers["ip6tables-save"] = tc.nft, tc.v4, tc.v6
+			h, _, _ := m.read(nil)
+			want(t, "firewall", h.Firewall, tc.want)
+		})
+	}
+	m := newMachine(t, nil)
+	m.remove("/usr/sbin/nft", "/usr/sbin/iptables-save", "/usr/sbin/ip6tables-save")
+	h, _, _ := m.read(nil)
+	unknown(t, "without a program to ask", h.Firewall)
+}
+
+func TestSupport(t *testing.T) {
+	for _, tc := range []struct {
+		release, pro string
+		want         fact.Opt[bool]
+	}{
+		{"ID=debian\nVERSION_ID=10", "", fact.Some(false)},
+		{"ID=rocky\nVERSION_ID=\"9.4\"", "", fact.Some(true)},
+		{"ID=alpine\nVERSION_ID=3.22.1", "", fact.Some(true)},
+		{"ID=fedora\nVERSION_ID=99\nSUPPORT_END=2026-11-22", "", fact.Some(false)},
+		{"ID=fedora\nVERSION_ID=99\nSUPPORT_END=2026-11-23", "", fact.Some(true)},
+		{"ID=arch", "", fact.Opt[bool]{}},
+		{"ID=debian\nPRETTY_NAME=\"Debian sid\"", "", fact.Opt[bool]{}},
+		{"ID=ubuntu\nVERSION_ID=\"20.04\"", "", fact.Some(false)},
+		{"ID=ubuntu\nVERSION_ID=\"20.04\"", `{"attached":true,"services":[{"name":"esm-infra","status":"enabled"}]}`, fact.Some(true)},
+	} {
+		m := newMachine(t, map[string]string{
+			"/etc/os-release": tc.release, "/var/lib/ubuntu-advantage/status.json": tc.pro,
+			"/usr/share/distro-info/ubuntu.csv": "version,codename,series,created,release,eol,eol-server,eol-esm\n20.04 LTS,Focal,focal,2019-10-17,2020-04-23,2025-05-29,2025-05-29,2030-04-23\n",
+		})
+		h, _, _ := m.read(nil)
+		if h.Supported != tc.want {
+			t.Errorf("%q: got %v, want %v", tc.release, h.Supported, tc.want)
+		}
+	}
+}
+
+func TestReleaseTable(t *testing.T) {
+	for i, line := range strings.Split(strings.TrimSpace(releases), "\n") {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		c := strings.Split(line, ",")
+		if len(c) != 3 {
+			t.Errorf("line %d: got %q", i+1, line)
+			continue
+		}
+		if _, ok := releaseEnd(releases, c[0], c[1]); !ok {
+			t.Errorf("line %d: %q has no date", i+1, line)
+		}
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	mem := connector.Record()
+	err := newMachine(t, nil).connector().Collect(ctx, connector.Run{Now: now, Log: slog.New(slog.DiscardHandler)}, mem)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	for _, s := range mem.Scopes() {
+		if s.Reading == fact.Complete {
+			t.Errorf("scope %s: got complete", s.Scope.Name)
+		}
+	}
+}
+
+// Programs run with a limit, without our environment, and end with their children.
+func TestExecute(t *testing.T) {
+	t.Setenv("PRUMO_SECRET", "x")
+	out, err := execute(t.Context(), []string{"/usr/bin/env"})
+	if err != nil || strings.Contains(string(out), "PRUMO_SECRET") {
+		t.Errorf("got %q, %v", out, err)
+	}
+	s := thisMachine()
+	start := time.Now()
+	if _, err := s.run(t.Context(), 200*time.Millisecond, "sleep", "30"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want a deadline", err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("a program with a limit of 0.2 s ran for %s", d)
+	}
+	if _, err := s.run(t.Context(), time.Second, "yes"); err == nil {
+		t.Error("an endless answer was taken")
+	}
+	if _, err := s.run(t.Context(), time.Second, "no-such-program"); !errors.Is(err, errAbsent) {
+		t.Errorf("got %v, want absent", err)
+	}
+	if _, err := s.read("/dev/zero"); err == nil {
+		t.Error("an endless file was read")
+	}
+}
+
+func FuzzSSHD(f *testing.F) {
+	f.Add("PasswordAuthentication no\nMatch User x\nInclude *.conf\nPermitRootLogin=yes # x\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		p := sshdParser{into: sshdSettings{}, read: func(string) ([]byte, error) { return []byte(text), nil }, glob: func(string) []string { return nil }}
+		global := p.into
+		if err := p.file("x", 0); err != nil {
+			t.Fatal(err)
+		}
+		if v := mostOpenRoot(global, p.matches); !slices.Contains([]string{"yes", "no", "prohibit-password", "forced-commands-only"}, v) {
+			t.Errorf("%q: root login %q", text, v)
+		}
+		_ = weakAlgorithms(parseSSHDump(text), true)
+		_ = passwordAlone(text)
+	})
+}
+
+func FuzzAccounts(f *testing.F) {
+	f.Add("root:x:0:0::/:/bin/sh\n", "root::1:2:3:4:5:6:\n", "sudo:x:27:root\n", "%sudo ALL=(ALL) NOPASSWD: ALL\n")
+	f.Fuzz(func(t *testing.T, passwd, shadow, group, sudo string) {
+		list := parsePasswd(passwd)
+		addShadow(list, shadow)
+		addGroups(list, group)
+		g := grants{known: true, all: map[string]bool{}, noPassword: map[string]bool{}, aliases: map[string][]string{}}
+		g.parse(strings.Split(sudo, "\n"))
+		seen := map[string]bool{}
+		for i := range list {
+			if seen[list[i].name] {
+				t.Errorf("%q appears twice", list[i].name)
+			}
+			seen[list[i].name] = true
+			_ = g.admin(&list[i])
+			_ = hashName(list[i].password.Or(""))
+		}
+	})
+}
+
+func FuzzTables(f *testing.F) {
+	f.Add("1 0 8:1 / /a\\040b rw - ext4 /dev/sda1 rw\n", "0: 0100007F:0016 00000000:0000 0A 0:0 00:0 0 0 0 1 1\n", `{"nftables":[]}`, "Inst a [1] (2 Debian-Security:12/x [y])\n")
+	f.Fuzz(func(_ *testing.T, mounts, sockets, nft, apt string) {
+		_ = parseMounts(mounts)
+		_ = swaps(mounts)
+		_ = parseSockets(sockets, "0A")
+		_, _ = nftRefuses([]byte(nft))
+		_ = iptablesRefuses(nft)
+		_ = aptSecurity(apt)
+		_ = dnfSecurity(apt)
+		_ = aptConfig(apt)
+		_ = parseOSRelease(apt)
+		_, _ = distroInfo(apt, "1", "eol")
+		_ = rsyslogForwards(apt)
+		_ = compareVersions(mounts, apt)
+	})
+}
