@@ -60,6 +60,7 @@ func table() []row {
 		{"internal/alert/channel", nil},
 		{"internal/alert/*", []string{"internal/alert/channel"}},
 		{framework, []string{check, fact}},
+		{"internal/demo", []string{fact}}, // an invented organisation
 		// What runs, reads and keeps.
 		{"internal/collect", []string{connector, monitor, check, fact}},
 		{"internal/config", nil},
