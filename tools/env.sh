@@ -7,7 +7,9 @@ cd "$root"
 tools=${PRUMO_TOOLS:-${HOME:-/root}/.cache/prumo-tools}
 export PRUMO_TOOLS=$tools
 export GOFLAGS="${GOFLAGS:--buildvcs=false}" GOWORK=off
-export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C.UTF-8
+# Nobody's own git settings. Not /dev/null: a program that runs "git config --global"
+# as root would replace the device by a file. This path can be neither read nor written.
+export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/nonexistent/gitconfig LC_ALL=C.UTF-8
 
 # program DIR NAME MODULE prints the path of a tool that setup.sh built.
 program() {

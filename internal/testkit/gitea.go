@@ -16,7 +16,7 @@ import (
 )
 
 // seedVersion rises when what a seeded Gitea holds changes.
-const seedVersion = "1"
+const seedVersion = "2"
 
 // A GiteaServer is a running Gitea with one administrator and nothing else in it.
 type GiteaServer struct {
@@ -233,10 +233,12 @@ func makeSeed(seed, program string) error {
 }
 
 // giteaEnv keeps Gitea and its git away from the settings of whoever runs the tests.
+// Gitea writes to the global configuration of git, wherever the environment says that
+// is: as root and with /dev/null it would replace the device by a file.
 func giteaEnv(dir string) []string {
 	return []string{
 		"GITEA_WORK_DIR=" + filepath.Join(dir, "work"), "HOME=" + dir, "GITEA_I_AM_BEING_UNSAFE_RUNNING_AS_ROOT=true",
-		"GIT_CONFIG_NOSYSTEM=1", "USER=" + giteaUser(),
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + filepath.Join(dir, "gitconfig"), "USER=" + giteaUser(),
 	}
 }
 
@@ -269,6 +271,8 @@ DISABLE_SSH = true
 LFS_START_SERVER = false
 [database]
 DB_TYPE = sqlite3
+SQLITE_TIMEOUT = 30000
+SQLITE_JOURNAL_MODE = WAL
 [security]
 INSTALL_LOCK = true
 SECRET_KEY = only-for-tests-on-loopback

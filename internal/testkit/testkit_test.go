@@ -109,6 +109,17 @@ func TestGiteaProtectsABranchAndDeliversAWebhook(t *testing.T) {
 	}
 }
 
+// Gitea runs "git config --global"; it must write its own file and nobody else's. It
+// once replaced /dev/null, which the environment named, by a file.
+func TestGiteaWritesNobodysGitSettings(t *testing.T) {
+	mine := filepath.Join(t.TempDir(), "gitconfig")
+	t.Setenv("GIT_CONFIG_GLOBAL", mine)
+	Gitea(t)
+	if _, err := os.Stat(mine); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Gitea wrote to the global git configuration of whoever runs the tests: %v", err)
+	}
+}
+
 func TestMailpitTakesRefusesAndShowsMail(t *testing.T) {
 	m := Mailpit(t)
 	send := func(subject string) error {
