@@ -144,9 +144,14 @@ func (l *loader) compile(env *cel.Env, name string, d *Def, text string) (*expre
 func (x *expression) plan(limit uint64, limited bool) (cel.Program, error) {
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if limited {
-		opts = append(opts, cel.CostLimit(limit))
+		opts = append(opts, limitedTo(limit)...)
 	}
 	return x.env.Program(x.ast, opts...)
+}
+
+// limitedTo stops an evaluation that costs more.
+func limitedTo(limit uint64) []cel.ProgramOption {
+	return []cel.ProgramOption{cel.CostTracking(costs{}), cel.CostLimit(limit)}
 }
 
 // sized gives the program whose cost limit suits a set of n members.

@@ -382,7 +382,7 @@ func (b *countBuilder) predicate(c ast.ComprehensionExpr, e ast.Expr) (int, bool
 	sub := ast.NewCheckedAST(ast.NewAST(e, rep.SourceInfo()), rep.TypeMap(), rep.ReferenceMap())
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if b.c.reads.heavy {
-		opts = append(opts, cel.CostLimit(costLimit))
+		opts = append(opts, limitedTo(costLimit)...)
 	}
 	p, err := b.c.pass.env.PlanProgram(sub, opts...)
 	if err != nil {

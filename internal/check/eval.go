@@ -51,6 +51,7 @@ type eval struct {
 	nextID  int64
 	many    *types.Unknown
 	indexes map[*val]map[string]*val
+	lists   map[*val][]*val
 	table   *typeTable
 
 	olderThan, within, passed functions.LateBoundOp // bound once
@@ -71,6 +72,7 @@ func (e *eval) begin(name string, now time.Time, lookup Lookup, params map[strin
 	e.name, e.set, e.now, e.lookup, e.params = name, "", now, lookup, params
 	e.root, e.due, e.refs, e.lost, e.nextID, e.many = nil, time.Time{}, nil, nil, firstDynamic, nil
 	clear(e.indexes)
+	clear(e.lists)
 }
 
 // again forgets what the last expression reported, but not what it saw.
@@ -228,6 +230,22 @@ func (e *eval) indexed(v *val) map[string]*val {
 	}
 	e.indexes[v] = m
 	return m
+}
+
+// listed gives a long list's elements by number.
+func (e *eval) listed(v *val) []*val {
+	if l, ok := e.lists[v]; ok {
+		return l
+	}
+	if e.lists == nil {
+		e.lists = map[*val][]*val{}
+	}
+	l := make([]*val, 0, v.n)
+	for c := v.first; c != nil; c = c.next {
+		l = append(l, c)
+	}
+	e.lists[v] = l
+	return l
 }
 
 // days is the function of that name.

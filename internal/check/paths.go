@@ -43,6 +43,10 @@ func (r *reading) addRef(x RefPath) {
 // heavyNodes is the number of nodes from which an expression needs a cost limit.
 const heavyNodes = 500
 
+// heavySums is the number of additions, each of which may copy a long text or
+// list, from which it does.
+const heavySums = 8
+
 // A reader walks a checked expression and writes down what it reads.
 type reader struct {
 	*reading
@@ -52,6 +56,7 @@ type reader struct {
 	scope map[string]*trie // variables of comprehensions
 	inner []string         // the variables of the comprehensions around, the innermost last
 	nodes int
+	sums  int
 }
 
 func readingOf(a *ast.AST, name string, table *typeTable) *reading {
@@ -60,7 +65,7 @@ func readingOf(a *ast.AST, name string, table *typeTable) *reading {
 		r.typed[id] = t
 	}
 	r.use(a.Expr())
-	r.heavy = r.heavy || r.nodes > heavyNodes
+	r.heavy = r.heavy || r.nodes > heavyNodes || r.sums > heavySums
 	return r.reading
 }
 
@@ -78,6 +83,7 @@ func (r *reader) walk(e ast.Expr) *trie {
 	switch e.Kind() {
 	case ast.IdentKind:
 		name := strings.TrimPrefix(e.AsIdent(), ".")
+		r.again(name)
 		if t, ok := r.scope[name]; ok {
 			return t
 		}
@@ -148,6 +154,8 @@ func (r *reader) call(c ast.CallExpr) *trie {
 	case overloads.Matches:
 		pattern := args[len(args)-1]
 		r.heavy = r.heavy || pattern.Kind() != ast.LiteralKind
+	case operators.Add:
+		r.sums++
 	case fnOlderThan, fnWithin, fnPassed:
 		r.time = true
 	}
@@ -191,9 +199,6 @@ func (r *reader) comprehension(c ast.ComprehensionExpr) {
 	r.use(c.AccuInit())
 	r.scope[c.AccuVar()] = nil
 	r.scope[c.IterVar()] = over
-	if n := len(r.inner); n > 0 && rootOf(c.IterRange()) != r.inner[n-1] {
-		r.heavy = true // it goes over the same values again and again
-	}
 	r.inner = append(r.inner, c.IterVar())
 	r.use(c.LoopCondition())
 	r.use(c.LoopStep())
@@ -203,17 +208,13 @@ func (r *reader) comprehension(c ast.ComprehensionExpr) {
 	r.scope = outer
 }
 
-// rootOf names the variable that an expression selects from.
-func rootOf(e ast.Expr) string {
-	for {
-		switch e.Kind() {
-		case ast.SelectKind:
-			e = e.AsSelect().Operand()
-		case ast.IdentKind:
-			return e.AsIdent()
-		default:
-			return ""
-		}
+// again notes a variable that is read within a comprehension and is not that
+// comprehension's own: the same values are gone over for each element, so the
+// cost may outgrow what is read.
+func (r *reader) again(name string) {
+	n := len(r.inner)
+	if n > 0 && name != r.inner[n-1] && (name == r.name || slices.Contains(r.inner, name)) {
+		r.heavy = true
 	}
 }
 

@@ -205,15 +205,21 @@ func strconvQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''
 
 // TestCostLimit gives expressions that would run for ages.
 func TestCostLimit(t *testing.T) {
-	list := "[" + strings.Repeat("1,", 2000) + "1]"
+	list := "[" + strings.Repeat("1,", 5000) + "1]"
 	for _, pass := range []string{
 		"item.data.l.all(a, item.data.l.all(b, item.data.l.all(c, a + b + c > 0)))",
 		"item.data.l.map(a, item.data.l.map(b, a + b)).size() > 0",
 		"item.data.l.all(a, item.data.s.matches(item.data.p))",
+		"item.data.l.all(a, !((a + 7) in item.data.l))",
+		"item.data.l.all(a, item.data.l == item.data.l)",
+		"item.data.l.all(a, !item.data.l.exists(b, item.data.l[b] == 7))",
+		"item.data.l.map(a, item.data.s + item.data.s).size() > 0",
+		"item.data.l.all(a, [a].all(b, item.data.s.size() + b > 0))",
+		"(" + strings.Repeat("item.data.s + ", 100) + "'x').size() > 0",
 	} {
-		c := parse(t, file("item", "pass: "+pass+"\n"))
+		c := parse(t, file("item", "pass: "+strconvQuote(pass)+"\n"))
 		start := time.Now()
-		r := c.Judge(Input{Now: clock, Fact: newFact("item", "a", `{"l":`+list+`,"s":"`+strings.Repeat("a", 5000)+`","p":"^(a|aa)+$"}`)})
+		r := c.Judge(Input{Now: clock, Fact: newFact("item", "a", `{"l":`+list+`,"s":"`+strings.Repeat("a", 50_000)+`","p":"^(a|aa)+$"}`)})
 		if r.Outcome != Unknown || r.Reason != "the expression exceeded its cost limit" {
 			t.Errorf("%s: got %v %q", pass, r.Outcome, r.Reason)
 		}

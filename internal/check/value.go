@@ -426,6 +426,9 @@ func (l *listVal) Get(index ref.Val) ref.Val {
 	if i < 0 || i >= int(l.n) {
 		return types.NewErr("index out of bounds: %d", i)
 	}
+	if l.n > indexFrom {
+		return l.elem(l.ev.listed((*val)(l))[i])
+	}
 	c := l.first
 	for range i {
 		c = c.next
