@@ -49,7 +49,7 @@ var errDNS = errors.New("the DNS server did not answer the question")
 // ask returns the records of a type. An empty reply is an answer; a server's
 // failure, refusal or silence is an error.
 func (r *resolver) ask(ctx context.Context, name string, kind uint16) (reply, error) {
-	err := error(fmt.Errorf("no DNS server is set: %w", errDNS))
+	err := fmt.Errorf("no DNS server is set: %w", errDNS)
 	for range 2 {
 		for _, server := range r.servers {
 			var got reply

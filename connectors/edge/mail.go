@@ -28,7 +28,7 @@ func (s *survey) spf(ctx context.Context, f *fact.Domain) {
 	}
 	f.SPFRecord = fact.Some(cleanText(records[0], 4000))
 	w := &spfWalk{s: s, known: true}
-	all := w.record(ctx, s.name, records[0], map[string]bool{s.name: true})
+	all := w.record(ctx, records[0], map[string]bool{s.name: true})
 	if all != "" {
 		f.SPFAll = fact.Some(all)
 	}
@@ -55,7 +55,7 @@ type spfWalk struct {
 
 // record walks one record and returns what it says of everybody else, "none"
 // if nothing, "" if that could not be found out.
-func (w *spfWalk) record(ctx context.Context, name, record string, above map[string]bool) string {
+func (w *spfWalk) record(ctx context.Context, record string, above map[string]bool) string {
 	p := parseSPF(record)
 	for _, m := range p.mechanisms {
 		if !m.asks() || w.lookups >= maxSPFLookups {
@@ -100,7 +100,7 @@ func (w *spfWalk) follow(ctx context.Context, name string, above map[string]bool
 	for n := range above {
 		inner[n] = true
 	}
-	return w.record(ctx, name, records[0], inner)
+	return w.record(ctx, records[0], inner)
 }
 
 type spfMechanism struct{ name, value string }

@@ -48,7 +48,7 @@ func program(name string) string {
 func (r *reading) environ(extra ...string) []string {
 	return append([]string{
 		"PATH=" + systemPath, "LC_ALL=C", "HOME=" + r.tmp, "XDG_CONFIG_HOME=" + r.tmp, "TMPDIR=" + r.tmp,
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + filepath.Join(r.tmp, "gitconfig"), "GIT_ATTR_NOSYSTEM=1",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + filepath.Join(r.tmp, ".gitconfig"), "GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "SSH_ASKPASS=/bin/false",
 		"GIT_OPTIONAL_LOCKS=0", "GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_PAGER=cat", "GIT_PROTOCOL_FROM_USER=0",
 	}, extra...)
@@ -60,7 +60,7 @@ func (r *reading) prepare() error {
 		"[core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n\tattributesFile = /dev/null\n" +
 		"[protocol]\n\tallow = never\n[submodule]\n\trecurse = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[log]\n\tshowSignature = false\n" +
 		"[transfer]\n\tfsckObjects = false\n\tbundleURI = false\n[credential]\n\thelper =\n"
-	if err := os.WriteFile(filepath.Join(r.tmp, "gitconfig"), []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(r.tmp, ".gitconfig"), []byte(config), 0o600); err != nil {
 		return fmt.Errorf("prepare the reading: %w", err)
 	}
 	return nil

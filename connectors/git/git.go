@@ -39,7 +39,7 @@ func (git) Collect(ctx context.Context, run connector.Run, emit connector.Emit) 
 	if err != nil {
 		return fmt.Errorf("make a folder for the reading: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }() // what stays behind is in the system's folder for such files
 	whole, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	r := &reading{options: o, run: run, tmp: tmp, now: run.Now().UTC()}

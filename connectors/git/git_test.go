@@ -520,7 +520,6 @@ type upstream struct {
 	ca     string
 	token  string
 	breaks func(w http.ResponseWriter, r *http.Request) bool // answers in the server's place
-	seen   []string
 }
 
 func newUpstream(t *testing.T, c *checkout) *upstream {

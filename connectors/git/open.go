@@ -51,12 +51,17 @@ func (r *reading) borrow(ctx context.Context) error {
 		out, err := r.exec(ctx, "", env, append(append(guards(), "-C", r.path), args...)...)
 		return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n"), err
 	}
-	at, err := ask("rev-parse", "--path-format=absolute", "--git-path", "objects", "--git-path", "shallow", "--show-object-format")
+	at, err := ask("rev-parse", "--git-path", "objects", "--git-path", "shallow", "--show-object-format")
 	if ctx.Err() != nil {
 		return err
 	}
 	if err != nil || len(at) != 3 {
 		return wrong("path", r.path+" is not a Git repository that can be read; give the folder that holds .git, or an address as url")
+	}
+	for i := range at[:2] {
+		if !filepath.IsAbs(at[i]) {
+			at[i] = filepath.Join(r.path, at[i])
+		}
 	}
 	refs, err := ask("for-each-ref", fmt.Sprintf("--count=%d", maxRefs+1), "--format=%(objectname) %(refname)", "refs/heads", "refs/remotes", "refs/tags")
 	if err != nil {

@@ -70,7 +70,7 @@ func (host) Info() connector.Info {
 func (h host) Collect(ctx context.Context, run connector.Run, emit connector.Emit) error {
 	whole, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	l := &look{sys: h.sys, sudo: run.Settings.Bool("sudo"), now: run.Now, missed: map[string]string{}}
+	l := &look{sys: h.sys, sudo: run.Settings.Bool("sudo"), now: run.Now, missed: map[string][]string{}}
 	l.setting()
 	if err := l.emitHost(whole, emit); err != nil {
 		return err
@@ -97,8 +97,8 @@ type look struct {
 	grants    grants
 
 	mu     sync.Mutex
-	missed map[string]string // guarded by mu: field → command that would show it; empty: none
-	cut    []string          // guarded by mu: parts that ran out of time
+	missed map[string][]string // guarded by mu: field → commands that would show it, if any would
+	cut    []string            // guarded by mu: parts that ran out of time
 }
 
 func (l *look) id() string { return "host/" + l.name }
@@ -182,8 +182,10 @@ func (l *look) notSeen(f *fact.Host) {
 	f.NotSeen = fact.Some(append([]string{}, fields...))
 	var commands []string
 	for _, field := range fields {
-		if c := l.missed[field]; c != "" && !slices.Contains(commands, c) {
-			commands = append(commands, c)
+		for _, c := range l.missed[field] {
+			if !slices.Contains(commands, c) {
+				commands = append(commands, c)
+			}
 		}
 	}
 	if len(commands) == 0 {
@@ -197,13 +199,11 @@ func (l *look) notSeen(f *fact.Host) {
 func (l *look) miss(field string, argv ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	command := strings.Join(argv, " ")
 	if l.sys.account() == "root" {
-		command = "" // what root may not do here, no sudo rule gives
+		l.missed[field] = nil // what root may not do here, no sudo rule gives
+		return
 	}
-	if old, ok := l.missed[field]; !ok || old == "" {
-		l.missed[field] = command
-	}
+	l.missed[field] = append(l.missed[field], strings.Join(argv, " "))
 }
 
 // late notes a part that ran out of time.

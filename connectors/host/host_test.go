@@ -264,7 +264,7 @@ func TestPoorAccount(t *testing.T) {
 		m.fails[c] = errDenied
 	}
 	c := m.connector()
-	unreadable := []string{"/etc/shadow", "/etc/sudoers"}
+	unreadable := []string{"/etc/shadow", "/etc/sudoers", "/etc/sudoers.d"}
 	if os.Getuid() != 0 {
 		for _, f := range unreadable {
 			if err := os.Chmod(filepath.Join(m.root, f), 0); err != nil {
@@ -293,7 +293,7 @@ func TestPoorAccount(t *testing.T) {
 	unknown(t, "ssh_weak_algorithms", h.SSHWeakAlgorithms)
 	want(t, "ssh_password_login", h.SSHPasswordLogin, false)
 	wantList(t, "not_seen", h.NotSeen, "empty_passwords", "firewall", "ssh_weak_algorithms", "sudo_no_password")
-	for _, part := range []string{"prumo ALL=(root) NOPASSWD: ", "/usr/bin/cat /etc/shadow", "/usr/sbin/nft -j list ruleset", "/usr/sbin/sshd -T", "visudo"} {
+	for _, part := range []string{"prumo ALL=(root) NOPASSWD: ", "/usr/bin/cat /etc/shadow", "/usr/bin/grep -r . /etc/sudoers.d", "/usr/sbin/nft -j list ruleset", "/usr/sbin/sshd -T", "visudo"} {
 		if !strings.Contains(h.NotSeenCommand.Or(""), part) {
 			t.Errorf("not_seen_command %q lacks %q", h.NotSeenCommand.Or(""), part)
 		}
@@ -308,13 +308,15 @@ func TestPoorAccount(t *testing.T) {
 	}
 
 	m.answers["sudo -n /usr/bin/cat /etc/shadow"] = "root:*:1::::::\ndaemon:*:1::::::\nana::1::::::\n"
-	m.answers["sudo -n /usr/bin/cat /etc/sudoers"] = "root ALL=(ALL) ALL\n"
+	m.answers["sudo -n /usr/bin/cat /etc/sudoers"] = "root ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n"
+	m.answers["sudo -n /usr/bin/grep -r . /etc/sudoers.d"] = "/etc/sudoers.d/x:ana ALL=(ALL) NOPASSWD: \\\n/etc/sudoers.d/x: ALL\n/etc/sudoers.d/old.bak:eve ALL=(ALL) NOPASSWD: ALL\n"
 	m.answers["sudo -n /usr/sbin/nft -j list ruleset"] = m.answers["nft -j list ruleset"]
 	m.answers["sudo -n /usr/sbin/sshd -T"] = m.answers["sshd -T"]
 	h, _ = collect(connector.Settings{"sudo": true})
 	wantList(t, "empty_passwords with sudo", h.EmptyPasswords, "ana")
 	want(t, "firewall with sudo", h.Firewall, true)
 	wantList(t, "ssh_weak_algorithms with sudo", h.SSHWeakAlgorithms)
+	wantList(t, "sudo_no_password with sudo", h.SudoNoPassword, "ana")
 	wantList(t, "not_seen with sudo", h.NotSeen)
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"prumo.dev/prumo/internal/fact"
 )
@@ -51,10 +53,17 @@ func (l *look) sudoLines(ctx context.Context, name string, depth int) ([]string,
 	}
 	b, err := l.file(ctx, "sudo_no_password", name)
 	if err != nil {
+		if depth == 0 && errors.Is(err, fs.ErrPermission) && l.sys.exists("/etc/sudoers.d") {
+			l.miss("sudo_no_password", "/usr/bin/grep", "-r", ".", "/etc/sudoers.d")
+		}
 		return nil, err
 	}
+	return l.sudoText(ctx, name, string(b), depth)
+}
+
+func (l *look) sudoText(ctx context.Context, name, text string, depth int) ([]string, error) {
 	var out []string
-	for _, line := range strings.Split(strings.ReplaceAll(string(b), "\\\n", " "), "\n") {
+	for _, line := range strings.Split(strings.ReplaceAll(text, "\\\n", " "), "\n") {
 		line = strings.TrimSpace(line)
 		word, rest, _ := strings.Cut(line, " ")
 		target := strings.Trim(strings.TrimSpace(rest), `"`)
@@ -102,16 +111,53 @@ func (l *look) sudoDir(ctx context.Context, dir string, depth int) ([]string, er
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return l.sudoClosedDir(ctx, dir, depth)
+	}
 	if err != nil {
-		l.miss("sudo_no_password")
 		return nil, err
 	}
 	var out []string
 	for _, n := range names {
-		if strings.Contains(n, ".") || strings.HasSuffix(n, "~") {
-			continue // sudo passes these over
+		if passedOver(n) {
+			continue
 		}
 		more, err := l.sudoLines(ctx, path.Join(dir, n), depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
+}
+
+// passedOver names files that sudo does not read.
+func passedOver(name string) bool {
+	return strings.Contains(name, ".") || strings.HasSuffix(name, "~")
+}
+
+// sudoClosedDir reads a folder that the account may not list, by one command
+// whose arguments a sudo rule can name in full.
+func (l *look) sudoClosedDir(ctx context.Context, dir string, depth int) ([]string, error) {
+	argv := []string{"/usr/bin/grep", "-r", ".", dir}
+	if !l.sudo {
+		l.miss("sudo_no_password", argv...)
+		return nil, fs.ErrPermission
+	}
+	b, err := l.sys.run(ctx, 3*time.Second, append([]string{"sudo", "-n"}, argv...)...)
+	if err != nil {
+		l.miss("sudo_no_password", argv...)
+		return nil, err
+	}
+	files := map[string]string{}
+	for _, line := range strings.Split(string(b), "\n") {
+		if name, rule, ok := strings.Cut(line, ":"); ok && path.Dir(name) == dir && !passedOver(path.Base(name)) {
+			files[name] += rule + "\n"
+		}
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		more, err := l.sudoText(ctx, name, files[name], depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -159,11 +205,13 @@ func (g *grants) rule(line string) {
 	}
 	names := g.expand("U", commaList(who[:i]), 0)
 	for {
-		list, after, more := strings.Cut(spec, " : ")
+		list, after, _ := strings.Cut(spec, " : ")
 		g.grant(names, list)
-		if _, spec, more = strings.Cut(after, "="); !more {
+		_, next, more := strings.Cut(after, "=")
+		if !more {
 			return
 		}
+		spec = next
 	}
 }
 

@@ -82,6 +82,9 @@ func (s system) text(name string) string {
 }
 
 func (s system) list(name string) ([]string, error) {
+	if slices.Contains(s.deny, name) {
+		return nil, fmt.Errorf("open %s: %w", name, fs.ErrPermission)
+	}
 	entries, err := os.ReadDir(s.path(name))
 	if err != nil {
 		return nil, err
