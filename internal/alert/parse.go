@@ -46,8 +46,12 @@ func (p Parser) Parse(text []byte) (Route, error) {
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
-	if err := dec.Decode(&doc); err != nil {
-		return Route{}, &Problem{Route: "1", What: "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	err := dec.Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return Route{}, &Problem{Route: "1", What: "is empty", Do: "write a name and whom to tell"}
+	}
+	if err != nil {
+		return Route{}, &Problem{Route: "1", What: "is not YAML: " + tidy(strings.TrimPrefix(err.Error(), "yaml: "), 200)}
 	}
 	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return Route{}, &Problem{Route: "1", What: "has a second document", Do: "write one route"}

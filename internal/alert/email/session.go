@@ -73,6 +73,9 @@ func (p *pool) send(ctx context.Context, m *gomail.Msg) error {
 			return nil
 		}
 		_ = s.conn.Close() // whatever state it is in, it is not used again
+		if ctx.Err() != nil {
+			return plain(ctx.Err())
+		}
 		var send *gomail.SendError
 		if kept && errors.As(err, &send) && send.Reason == gomail.ErrConnCheck {
 			continue // the server had closed it; nothing of the mail was said yet
@@ -84,7 +87,7 @@ func (p *pool) send(ctx context.Context, m *gomail.Msg) error {
 // sendOn hands the mail over and nothing else: once the server took it, what
 // follows on the connection can't undo it.
 func (p *pool) sendOn(ctx context.Context, s *session, m *gomail.Msg) error {
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.Close() }) // the library knows deadlines only
 	defer stop()
 	err := s.client.SendWithSMTPClient(s.smtp, m)
 	s.sent++
@@ -99,16 +102,21 @@ func (p *pool) sendOn(ctx context.Context, s *session, m *gomail.Msg) error {
 
 func (p *pool) dial(ctx context.Context) (*session, error) {
 	s := &session{}
+	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	defer cancel()
+	stop := func() bool { return true }
+	defer func() { stop() }()
 	tlsConfig := &tls.Config{ServerName: p.server.Host, RootCAs: p.config.TLS.Roots, MinVersion: tls.VersionTLS12}
 	options := []gomail.Option{
 		gomail.WithPort(p.server.Port), gomail.WithTimeout(p.config.Timeout),
 		gomail.WithHELO(p.config.Domain), gomail.WithTLSConfig(tlsConfig), gomail.WithTLSPolicy(policy(p.server.TLS)),
-		gomail.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+		gomail.WithDialContextFunc(func(_ context.Context, network, address string) (net.Conn, error) {
 			conn, err := (&net.Dialer{Timeout: p.config.Timeout}).DialContext(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
 			s.conn = conn
+			stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
 			if p.server.TLS != TLSImplicit {
 				return conn, nil
 			}
@@ -129,7 +137,10 @@ func (p *pool) dial(ctx context.Context) (*session, error) {
 	}
 	if s.smtp, err = s.client.DialToSMTPClientWithContext(ctx); err != nil {
 		if s.conn != nil {
-			return nil, errors.Join(err, s.conn.Close())
+			_ = s.conn.Close()
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 		return nil, err
 	}

@@ -46,6 +46,9 @@ func ParseURL(text string) (Server, error) {
 	case u.Scheme != "smtp":
 		return Server{}, fmt.Errorf("the mail server's address starts with %q; use smtp:// or smtps://", u.Scheme+"://")
 	}
+	if strings.Contains(s.Host, ":") && net.ParseIP(s.Host) == nil {
+		return Server{}, errors.New("the mail server's address is not a URL; write smtp://user:password@host:587, an IPv6 address in brackets")
+	}
 	if s.Host == "" {
 		return Server{}, errors.New("the mail server's address names no host; write smtp://host:587")
 	}
