@@ -223,7 +223,7 @@ func TestCostLimit(t *testing.T) {
 		if r.Outcome != Unknown || r.Reason != "the expression exceeded its cost limit" {
 			t.Errorf("%s: got %v %q", pass, r.Outcome, r.Reason)
 		}
-		if d := time.Since(start); d > 5*time.Second {
+		if d := time.Since(start); d > 30*time.Second {
 			t.Errorf("%s: took %v", pass, d)
 		}
 	}

@@ -7,6 +7,7 @@ package oneshot
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"prumo.dev/prumo/internal/check"
@@ -32,6 +34,8 @@ type Options struct {
 	FailuresOnly bool                      // only failures are written
 	Params       map[string]map[string]any // overrides of parameters, by check
 	Version      string                    // of Prumo, for formats that name their tool
+	Incomplete   map[string]string         // kinds that were not read completely, with the reason: their sets are unknown
+	Sources      bool                      // the lines come from several sources: ids are unique by source and kind only
 	Workers      int                       // how many lines are judged at once; 0 is one for each processor
 }
 
@@ -151,7 +155,7 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 	for _, s := range r.sets {
-		r.verdict(s.verdict(r.Now, r.world.lookup))
+		r.verdict(s.verdict(r.Now, r.world.lookup, r.Incomplete[s.c.Kind]))
 	}
 	r.write(r.format.foot(r.totals))
 	if err := r.errw.Flush(); err != nil {
@@ -208,21 +212,27 @@ func (r *run) gather(ctx context.Context, kinds map[string]bool) error {
 	if err := r.seekable(); err != nil {
 		return err
 	}
-	lines := fact.NewLineReader(r.file, r.Now)
-	for n := 0; ; n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
+	lines, seen := fact.NewLineParser(r.Now), newIDSet()
+	cut, b := cutter{r: r.file}, &block{}
+	for {
+		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		f, refusal, err := lines.Next()
-		if errors.Is(err, io.EOF) {
+		if _, err := cut.next(b); errors.Is(err, io.EOF) {
 			break
-		}
-		if err != nil {
+		} else if err != nil {
 			return fmt.Errorf("read %s: %w", r.Name, err)
 		}
-		if refusal == nil && kinds[f.Kind] {
-			r.world.add(f)
-		}
+		b.each(func(_ int, line []byte, long bool) {
+			if long {
+				return
+			}
+			f, err := lines.Parse(line)
+			if err == nil && seen.add(seen.hash(r.key(&f))) && kinds[f.Kind] {
+				r.world.add(f)
+			}
+		})
+		b.tooLong = false
 	}
 	if s, ok := r.file.(io.Seeker); ok {
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
@@ -254,23 +264,41 @@ func (r *run) seekable() error {
 	return nil
 }
 
-// A world is the facts that others name. Ids are unique in a file.
-type world struct {
-	facts map[string]map[string]*fact.Fact
+// key is what must be given once.
+func (r *run) key(f *fact.Fact) string {
+	if r.Sources {
+		return f.Source + "\x00" + f.Kind + "\x00" + f.ID
+	}
+	return f.ID
 }
 
+// A world is the facts that others name, by kind and id.
+type world struct {
+	facts map[string]map[string][]*fact.Fact
+}
+
+// add keeps a copy of a fact.
 func (w *world) add(f fact.Fact) {
 	if w.facts == nil {
-		w.facts = map[string]map[string]*fact.Fact{}
+		w.facts = map[string]map[string][]*fact.Fact{}
 	}
 	if w.facts[f.Kind] == nil {
-		w.facts[f.Kind] = map[string]*fact.Fact{}
+		w.facts[f.Kind] = map[string][]*fact.Fact{}
 	}
-	w.facts[f.Kind][f.ID] = &f
+	f.ID, f.Source, f.Data = strings.Clone(f.ID), strings.Clone(f.Source), bytes.Clone(f.Data)
+	w.facts[f.Kind][f.ID] = append(w.facts[f.Kind][f.ID], &f)
 }
 
-// lookup implements check.Lookup.
-func (w *world) lookup(kind string, id fact.Ref, _ string) (*fact.Fact, bool) {
-	f, ok := w.facts[kind][string(id)]
-	return f, ok
+// lookup implements check.Lookup: a fact of the same source is preferred.
+func (w *world) lookup(kind string, id fact.Ref, from string) (*fact.Fact, bool) {
+	fs := w.facts[kind][string(id)]
+	for _, f := range fs {
+		if f.Source == from {
+			return f, true
+		}
+	}
+	if len(fs) == 0 {
+		return nil, false
+	}
+	return fs[0], true
 }

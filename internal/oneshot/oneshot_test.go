@@ -205,3 +205,20 @@ func TestManyBlocks(t *testing.T) {
 		t.Errorf("got %d failures", n)
 	}
 }
+
+func TestSourcesAndIncomplete(t *testing.T) {
+	text := line("person", "p1", `{"active":false}`) + "\n" + strings.Replace(line("person", "p1", `{"active":true,"title":"owner"}`), `"source":"s"`, `"source":"t"`, 1) + "\n" +
+		strings.Replace(line("account", "p1", `{"person":"p1","active":false}`), `"source":"s"`, `"source":"t"`, 1) + "\n"
+	exit, out, errs := runText(t, Options{Format: "jsonl", Sources: true, Incomplete: map[string]string{"person": "the list was cut"}}, text)
+	if exit != 0 || errs != "" {
+		t.Errorf("exit %d, %s", exit, errs)
+	}
+	for _, want := range []string{
+		`{"check":"account-has-person","fact":"p1","status":"pass"`, `{"check":"one-owner","fact":"set:person","status":"unknown","reason":"not every fact was read: the list was cut"}`,
+		`{"check":"admins-are-few","fact":"set:account","status":"not_applicable"`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
+}

@@ -21,7 +21,6 @@ type setRun struct {
 	totals   []int64
 	facts    []*fact.Fact
 	oldest   time.Time // observation of a member
-	due      time.Time
 	missing  []string
 	reasons  []string
 	maxNamed int
@@ -83,8 +82,11 @@ func (s *setRun) take(m setMember) {
 	}
 }
 
-// verdict judges the set.
-func (s *setRun) verdict(now time.Time, lookup check.Lookup) verdict {
+// verdict judges the set. It is unknown if its kind was not read completely.
+func (s *setRun) verdict(now time.Time, lookup check.Lookup, incomplete string) verdict {
+	if incomplete != "" {
+		return verdict{check: s.c, fact: "set:" + s.c.Kind, status: unknown, reason: "not every fact was read: " + incomplete}
+	}
 	in := check.SetInput{Members: slices.Values(s.facts), Now: now, Params: s.params, Lookup: lookup, Size: len(s.facts)}
 	var res check.Result
 	if s.counted {

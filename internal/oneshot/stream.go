@@ -117,7 +117,6 @@ func (r *run) read(ctx context.Context, free <-chan *block, work, order chan<- *
 type cutter struct {
 	r    io.Reader
 	rest []byte // the beginning of a line that the last block did not end
-	skip bool   // within a line that is too long
 	eof  bool
 }
 
@@ -217,8 +216,22 @@ const tooLong = "the line is longer than 1 MB; split the thing or leave fields o
 
 func (w *worker) judge(b *block) {
 	w.b = b
+	b.each(func(n int, line []byte, long bool) {
+		b.lines = append(b.lines, lineResult{line: n})
+		w.cur = &b.lines[len(b.lines)-1]
+		if long {
+			w.cur.refusal = tooLong
+		} else {
+			w.line(line)
+		}
+		w.cur.out, w.cur.notes, w.cur.sets = len(b.out), len(b.notes), len(b.sets)
+	})
+}
+
+// each goes over the lines that are not blank.
+func (b *block) each(do func(number int, line []byte, long bool)) {
 	if b.tooLong {
-		b.lines = append(b.lines, lineResult{line: b.line, refusal: tooLong})
+		do(b.line, nil, true)
 		return
 	}
 	rest := b.buf
@@ -226,17 +239,9 @@ func (w *worker) judge(b *block) {
 		line, after, _ := bytes.Cut(rest, []byte{'\n'})
 		size := len(rest) - len(after)
 		rest = after
-		if line = bytes.TrimRight(line, " \r"); len(line) == 0 {
-			continue
+		if line = bytes.TrimRight(line, " \r"); len(line) > 0 {
+			do(n, line, size > fact.MaxLine+1)
 		}
-		b.lines = append(b.lines, lineResult{line: n})
-		w.cur = &b.lines[len(b.lines)-1]
-		if size > fact.MaxLine+1 {
-			w.cur.refusal = tooLong
-		} else {
-			w.line(line)
-		}
-		w.cur.out, w.cur.notes, w.cur.sets = len(b.out), len(b.notes), len(b.sets)
 	}
 }
 
@@ -248,7 +253,7 @@ func (w *worker) line(line []byte) {
 		return
 	}
 	w.fact = f
-	w.cur.id = w.run.seen.hash(f.ID)
+	w.cur.id = w.run.seen.hash(w.run.key(&w.fact))
 	if w.every {
 		w.judgeEvery(&w.fact)
 	} else {
