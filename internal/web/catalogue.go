@@ -106,7 +106,7 @@ func Shown(c monitor.Counts) monitor.Status { return monitor.Status(Folded(c).St
 func KindOptions(e *ui.Env) []ui.Option {
 	var out []ui.Option
 	for _, k := range fact.Kinds() {
-		out = append(out, ui.Option{Value: k.Name, Text: KindName(e, k.Name, 1)})
+		out = append(out, ui.Option{Value: k.Name, Text: ui.Cap(KindName(e, k.Name, 1))})
 	}
 	return out
 }

@@ -266,7 +266,7 @@ func conditionsOf(e *ui.Env, w alert.When) []string {
 		}
 		var words []string
 		for _, v := range values {
-			words = append(words, word(v))
+			words = append(words, web.Cut(word(v), 60))
 		}
 		out = append(out, e.T("alerts.when", "Name", name, "Values", strings.Join(words, ", ")))
 	}
@@ -286,7 +286,7 @@ func tells(e *ui.Env, r alert.Route) []string {
 	for _, channel := range slices.Sorted(maps.Keys(r.To)) {
 		t := r.To[channel]
 		for _, x := range t.Receivers {
-			out = append(out, e.Or("channel."+channel, channel)+": "+x.Label)
+			out = append(out, e.Or("channel."+channel, channel)+": "+web.Cut(x.Label, 120))
 		}
 		if t.Owner {
 			out = append(out, e.Or("channel."+channel, channel)+": "+e.T("alerts.theowner"))

@@ -121,7 +121,7 @@ func (a Area) one(ctx context.Context, r *web.Request) (web.View, error) {
 		Title: v.name, Body: one(r.Env, v),
 		Crumbs: []ui.Crumb{
 			{Text: r.T("nav.things"), Href: r.Link("/things")},
-			{Text: web.KindName(r.Env, f.Kind, 2), Href: r.Link("/things", "kind", f.Kind)}, {Text: v.name},
+			{Text: ui.Cap(web.KindName(r.Env, f.Kind, 2)), Href: r.Link("/things", "kind", f.Kind)}, {Text: v.name},
 		},
 	}, nil
 }

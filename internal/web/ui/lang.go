@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -111,6 +113,15 @@ func pairs(with []any) map[string]any {
 		data[fmt.Sprint(with[i])] = with[i+1]
 	}
 	return data
+}
+
+// Cap writes a text with a large first letter, for the beginning of a line.
+func Cap(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 || r == utf8.RuneError {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 // Or returns the text of a key, or fallback where there is none. It serves

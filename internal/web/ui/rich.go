@@ -8,6 +8,30 @@ import (
 	"github.com/a-h/templ"
 )
 
+// Template shows a text of a check as its file says it: what stands in {{…}} is
+// filled in for each thing, and shown as code.
+func Template(s string) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		for s != "" {
+			before, rest, found := strings.Cut(s, "{{")
+			expression, after, closed := strings.Cut(rest, "}}")
+			if !found || !closed {
+				before, expression, after = s, "", ""
+			}
+			if _, err := io.WriteString(w, templ.EscapeString(before)); err != nil {
+				return err
+			}
+			if expression != "" {
+				if err := Code(strings.TrimSpace(expression)).Render(ctx, w); err != nil {
+					return err
+				}
+			}
+			s = after
+		}
+		return nil
+	})
+}
+
 // fence surrounds the place of a part; no text of ours or of a source holds it
 // after Rich took it out.
 const fence = "\x00"

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/a-h/templ"
 )
 
 // initials are at most two letters that stand for a name.
@@ -24,6 +26,14 @@ func initials(name string) string {
 		return string(out)
 	}
 	return string([]rune{out[0], out[len(out)-1]})
+}
+
+// themeAttribute sets the look that the reader chose; without it the system's decides.
+func (e *Env) themeAttribute() templ.Attributes {
+	if e.Theme == "" {
+		return nil
+	}
+	return templ.Attributes{"data-theme": e.Theme}
 }
 
 // keys are the names in the address without some.
