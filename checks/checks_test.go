@@ -53,11 +53,13 @@ func TestFilesAreNamedAfterTheirCheck(t *testing.T) {
 }
 
 // marks are the values that a text inserts and the words that it quotes: the
-// same in every language, but for placeholders in capitals.
+// same in every language, but for placeholders in capitals and the words for
+// yes and no within a value.
 var (
 	inserts     = regexp.MustCompile(`\{\{.*?\}\}+`)
 	quotes      = regexp.MustCompile("`[^`]*`")
 	placeholder = regexp.MustCompile(`\b[A-Z]{3,}\b`)
+	answers     = regexp.MustCompile(`\? '\p{L}+' : '\p{L}+'`)
 )
 
 func TestTextsAreInThreeLanguages(t *testing.T) {
@@ -91,7 +93,7 @@ func TestTextsAreInThreeLanguages(t *testing.T) {
 func marks(s string) []string {
 	out := append(inserts.FindAllString(s, -1), quotes.FindAllString(s, -1)...)
 	for i, m := range out {
-		out[i] = placeholder.ReplaceAllString(m, "X")
+		out[i] = answers.ReplaceAllString(placeholder.ReplaceAllString(m, "X"), "")
 	}
 	slices.Sort(out)
 	return out
@@ -125,6 +127,36 @@ func TestNeedsNamePermissionsOfConnectors(t *testing.T) {
 			for _, p := range permissions {
 				if !slices.Contains(known[id], p) {
 					t.Errorf("%s needs %q of connector %s, which has %q", c.ID, p, id, known[id])
+				}
+			}
+		}
+	}
+}
+
+// Whoever says nothing never passes: a check that holds without knowing
+// anything would turn a broken source into a green page.
+func TestSilenceNeverPasses(t *testing.T) {
+	for _, c := range load(t).All() {
+		f := &fact.Fact{Kind: c.Kind, ID: "x", Source: "s", Data: []byte("{}")}
+		if r := c.Judge(check.Input{Fact: f}); r.Outcome != check.Unknown {
+			t.Errorf("%s says %s of a thing of which nothing is known", c.ID, r.Outcome)
+		}
+	}
+}
+
+// Each language speaks of the failure as it is: no value of a failing example
+// is missing from its message in one language only.
+func TestMessagesAreWhole(t *testing.T) {
+	for _, c := range load(t).All() {
+		for _, x := range c.Examples {
+			if x.Want != check.Fail || len(x.Facts) != 1 || !c.Each {
+				continue
+			}
+			in := check.Input{Fact: &x.Facts[0], Now: x.At, Params: x.Params}
+			en := strings.Count(c.Message(in, "en"), "?")
+			for _, lang := range []string{"pt-BR", "es"} {
+				if got := c.Message(in, lang); strings.Count(got, "?") != en || strings.Contains(got, "{{") || strings.Contains(got, "true") {
+					t.Errorf("%s, example %q, in %s: %s", c.ID, x.Name, lang, got)
 				}
 			}
 		}

@@ -95,7 +95,7 @@ func (w *world) watchers() {
 		w.vary("watch", "sensors", "watch/sensor/"+s, func(at time.Time) fact.Data {
 			f := fact.Sensor{
 				Name: some("sensor " + s), Type: some([]string{"host", "network", "file"}[i/2%3]), Active: some(true), Rules: some(int64(1800 + i)),
-				UpdatedAt: some(at.Truncate(4 * day)), LastSeenAt: some(at.Truncate(2 * day)), Host: some(fact.Ref("servers/" + s)),
+				UpdatedAt: some(at.Truncate(4 * day)), LastSeenAt: some(at.Add(-10 * time.Minute)), Host: some(fact.Ref("servers/" + s)),
 			}
 			if i == 6 && stopped.holds(at) {
 				f.Active, f.LastSeenAt = some(false), some(stopped.from)
