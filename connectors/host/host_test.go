@@ -264,16 +264,7 @@ func TestPoorAccount(t *testing.T) {
 		m.fails[c] = errDenied
 	}
 	c := m.connector()
-	unreadable := []string{"/etc/shadow", "/etc/sudoers", "/etc/sudoers.d"}
-	if os.Getuid() != 0 {
-		for _, f := range unreadable {
-			if err := os.Chmod(filepath.Join(m.root, f), 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-	} else {
-		c.sys.deny = unreadable
-	}
+	c.sys.deny = []string{"/etc/shadow", "/etc/sudoers", "/etc/sudoers.d"} // root, which may run this, can read everything
 	collect := func(s connector.Settings) (fact.Host, *connector.Memory) {
 		mem := connector.Record()
 		if err := c.Collect(t.Context(), connector.Run{Settings: s, Now: now, Log: slog.New(slog.DiscardHandler)}, mem); err != nil {
