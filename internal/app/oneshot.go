@@ -97,7 +97,7 @@ func (c checkCmd) Run(ctx context.Context, p Process) error {
 		return err
 	}
 	o.Facts, o.Checks, o.Params, o.Name = lines, set, fc.Params, c.Config
-	o.Incomplete = incomplete
+	o.Incomplete, o.Sources = incomplete, true
 	return c.finish(oneshot.Run(ctx, o, p.Stdout, p.Stderr), bad || len(problems) > 0 || len(incomplete) > 0)
 }
 
