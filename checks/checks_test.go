@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"prumo.dev/prumo/checks"
 	"prumo.dev/prumo/connectors"
@@ -129,6 +130,23 @@ func TestNeedsNamePermissionsOfConnectors(t *testing.T) {
 					t.Errorf("%s needs %q of connector %s, which has %q", c.ID, p, id, known[id])
 				}
 			}
+		}
+	}
+}
+
+// What a check leaves out, and what can be set, is shown by an example, so that
+// neither can be lost unseen.
+func TestExamplesShowWhenAndParams(t *testing.T) {
+	anyTime := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) // of an example that names no instant
+	for _, c := range load(t).All() {
+		if c.When != "" && !slices.ContainsFunc(c.Examples, func(x check.Example) bool { return x.Want == check.NotApplicable }) {
+			t.Errorf("%s has a when and no example that it leaves out", c.ID)
+		}
+		if len(c.Params) > 0 && !slices.ContainsFunc(c.Examples, func(x check.Example) bool { return len(x.Params) > 0 }) {
+			t.Errorf("%s has parameters and no example that sets one", c.ID)
+		}
+		if c.UsesTime() && !slices.ContainsFunc(c.Examples, func(x check.Example) bool { return x.Want == check.Fail && x.At != anyTime }) {
+			t.Errorf("%s follows the time and no example fails at an instant", c.ID)
 		}
 	}
 }
