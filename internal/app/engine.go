@@ -22,6 +22,7 @@ import (
 	"prumo.dev/prumo/internal/connector"
 	"prumo.dev/prumo/internal/framework"
 	"prumo.dev/prumo/internal/monitor"
+	"prumo.dev/prumo/internal/store"
 	"prumo.dev/prumo/internal/store/alertstore"
 )
 
@@ -39,6 +40,8 @@ type engine struct {
 	connectors map[string]connector.Connector
 	metrics    *metrics
 	dir        string // where it was started: the git source's checkout
+	box        outbox
+	defaults   func() []sourceRow // sources that are there without anybody naming them
 
 	mu   sync.Mutex
 	file fileConfig           // guarded by mu
@@ -63,6 +66,7 @@ func newEngine(ctx context.Context, in *instance, dir string) (*engine, error) {
 		in: in, log: in.log, birth: b, library: lib, dir: dir, metrics: newMetrics(),
 		rows: map[string]sourceRow{}, bad: map[string]string{}, silent: map[string]time.Time{},
 	}
+	e.defaults = func() []sourceRow { return defaults(dir, isRepository) }
 	e.connectors = byID(allConnectors(self.New(e.report)))
 	if _, err := in.get(ctx, areaFile, "config", &e.file); err != nil {
 		return nil, err
@@ -78,9 +82,8 @@ func newEngine(ctx context.Context, in *instance, dir string) (*engine, error) {
 
 // wire joins monitor and alerts: a cause is queued in the transaction that opens it.
 func (e *engine) wire(ctx context.Context) error {
-	var box outbox
 	e.mon = monitor.New(monitor.Config{
-		Store: e.in.db, Checks: e.checks.Load(), Now: e.in.now, Log: e.log, Outbox: &box, Settings: e.monitorSettings(),
+		Store: e.in.db, Checks: e.checks.Load(), Now: e.in.now, Log: e.log, Outbox: &e.box, Settings: e.monitorSettings(),
 	})
 	alerts, err := alertstore.New(ctx, e.in.db, alertstore.Config{
 		Log: e.log, Causes: e.in.db, Checks: e.checks.Load, Control: e.controlTitle,
@@ -91,7 +94,7 @@ func (e *engine) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.alerts, box.to = alerts, alerts
+	e.alerts, e.box.to = alerts, alerts
 	return nil
 }
 
@@ -148,7 +151,7 @@ func (e *engine) reload(ctx context.Context) error {
 	err = errors.Join(
 		e.mon.SetChecks(ctx, e.checks.Load()),
 		e.setRoutes(ctx, fc.Routes),
-		e.setSources(ctx, merge(fc.Sources, console, defaults(e.dir, isRepository))),
+		e.setSources(ctx, merge(fc.Sources, console, e.defaults())),
 		e.setOwners(ctx, fc.Owners),
 	)
 	if err != nil {
@@ -315,4 +318,33 @@ func names[V any](m map[string]V) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// saveSources makes sources known to the monitor without running them.
+func (e *engine) saveSources(ctx context.Context, rows []sourceRow) error {
+	var errs []error
+	for _, r := range rows {
+		errs = append(errs, e.mon.SaveSource(ctx, monitor.Source{Name: r.Name, Connector: r.Connector, Enabled: true, FromFile: r.FromFile, Owner: r.Owner}))
+	}
+	return errors.Join(errs...)
+}
+
+// An outbox hands causes to the alerts, in the monitor's transaction.
+type outbox struct {
+	to    *alertstore.Store
+	quiet atomic.Bool
+}
+
+func (o *outbox) mute(on bool) { o.quiet.Store(on) }
+
+// Enqueue implements monitor.Outbox.
+func (o *outbox) Enqueue(ctx context.Context, tx monitor.Tx, c monitor.Cause) error {
+	if o.quiet.Load() {
+		return nil
+	}
+	t := store.TxOf(tx)
+	if t == nil {
+		return errors.New("queue an alert: the transaction is not the database's")
+	}
+	return o.to.Enqueue(ctx, t, c)
 }

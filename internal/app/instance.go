@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"prumo.dev/prumo/internal/access"
@@ -35,6 +36,16 @@ type instance struct {
 	settings settingsStore
 	keeper   access.Keeper
 	now      func() time.Time
+	still    atomic.Pointer[time.Time] // where the clock stands while a demo is written; nil: it runs
+}
+
+// stand stops the clock at an instant; the zero time lets it run again.
+func (in *instance) stand(at time.Time) {
+	if at.IsZero() {
+		in.still.Store(nil)
+		return
+	}
+	in.still.Store(&at)
 }
 
 func openInstance(ctx context.Context, p Process, log *slog.Logger) (*instance, error) {
@@ -53,13 +64,18 @@ func openInstance(ctx context.Context, p Process, log *slog.Logger) (*instance, 
 	if err != nil {
 		return nil, err
 	}
-	now := func() time.Time { return time.Now().Add(env.ClockOffset).UTC().Round(time.Microsecond) }
-	db, err := store.Open(ctx, store.Config{URL: env.DatabaseURL, Dir: env.Data, Now: now, Log: log})
-	if err != nil {
+	in := &instance{env: env, log: log, box: box}
+	in.now = func() time.Time {
+		if at := in.still.Load(); at != nil {
+			return at.UTC().Round(time.Microsecond)
+		}
+		return time.Now().Add(env.ClockOffset).UTC().Round(time.Microsecond)
+	}
+	if in.db, err = store.Open(ctx, store.Config{URL: env.DatabaseURL, Dir: env.Data, Now: in.now, Log: log}); err != nil {
 		return nil, err
 	}
-	in := &instance{env: env, log: log, db: db, box: box, now: now, settings: settingstore.New(db)}
-	in.keeper = access.Keeper{Store: accessstore.New(db), Now: now}
+	in.settings = settingstore.New(in.db)
+	in.keeper = access.Keeper{Store: accessstore.New(in.db), Now: in.now}
 	return in, nil
 }
 
