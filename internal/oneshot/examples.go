@@ -21,7 +21,7 @@ func TestChecks(dir fs.FS, name string, out io.Writer) int {
 	for _, p := range problems {
 		fmt.Fprintln(out, p.Error())
 	}
-	fmt.Fprintf(out, "%d checks, %d examples, %d problems\n", len(set.All()), examples, len(problems))
+	fmt.Fprintf(out, "%s, %s, %s\n", count(len(set.All()), "check"), count(examples, "example"), count(len(problems), "problem"))
 	switch {
 	case refused > 0:
 		return exitRefused
@@ -29,4 +29,11 @@ func TestChecks(dir fs.FS, name string, out io.Writer) int {
 		return exitFailed
 	}
 	return exitPassed
+}
+
+func count(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }
