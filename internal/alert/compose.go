@@ -429,7 +429,7 @@ func (w writer) link() string {
 	e := w.event
 	switch {
 	case e.Kind == CauseTest:
-		return w.options.BaseURL + "/routes"
+		return w.options.BaseURL + "/alerts"
 	case e.Kind == monitor.CauseStale:
 		if w.options.Detail == DetailLink {
 			return w.options.BaseURL + "/sources"
