@@ -45,13 +45,13 @@ type teamMembers struct {
 }
 
 // grants reads who may do what with a repository, once.
-func (r *reader) grants(ctx context.Context, repo string) ([]grant, []apiTeam, error) {
+func (r *reader) grants(ctx context.Context, repo string) ([]grant, error) {
 	if g, ok := r.rights[repo]; ok {
-		return g.grants, g.teams, g.err
+		return g.grants, g.err
 	}
 	g := r.readGrants(ctx, repo)
 	r.rights[repo] = g
-	return g.grants, g.teams, g.err
+	return g.grants, g.err
 }
 
 type repoRights struct {

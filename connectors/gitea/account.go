@@ -51,7 +51,7 @@ func (r *reader) accounts(ctx context.Context, orgs []string, repos []apiRepo, l
 			r.organisation(ctx, org, o, y)
 		}
 		for _, repo := range repos {
-			grants, _, err := r.grants(ctx, repo.FullName)
+			grants, err := r.grants(ctx, repo.FullName)
 			if add(y, err) {
 				o.repoMembers = false
 				continue

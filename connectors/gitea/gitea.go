@@ -32,7 +32,7 @@ var (
 
 const (
 	defaultDays     = 90
-	defaultTripwire = 180
+	defaultTripwire = 200
 	tripwireEvery   = 30 * time.Second
 )
 

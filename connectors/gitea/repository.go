@@ -26,7 +26,7 @@ func (r *reader) repository(ctx context.Context, org string, repo apiRepo, y *co
 	if err != nil {
 		return err
 	}
-	_, _, rightsErr := r.grants(ctx, repo.FullName)
+	_, rightsErr := r.grants(ctx, repo.FullName)
 	var branch apiBranch
 	var rules []rule
 	var branchErr error

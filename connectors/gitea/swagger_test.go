@@ -32,7 +32,7 @@ type description struct {
 // describes holds each answer of the fake, and each request that the connector
 // sends to it, to the description that the running server gives of itself.
 func (w *world) describes(t *testing.T) {
-	res, err := http.Get(w.URL + "/swagger.v1.json") //nolint:noctx // the server of this test
+	res, err := http.Get(w.URL + "/swagger.v1.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,8 @@ import (
 // announces to nobody and hashes it: every repository's rules, and members,
 // teams, collaborators and keys. It sends at most tripwire_requests requests
 // beyond the lists of organisations, members and repositories; what does not
-// fit takes turns, by the clock, so that no state is kept. Rules come first.
+// fit takes turns, by the clock, so that no state is kept. Rules have up to three
+// quarters of the requests.
 func (Connector) Tripwire(ctx context.Context, run connector.Run) (map[string]string, error) {
 	r, err := newReader(run, nil)
 	if err != nil {
@@ -99,8 +100,9 @@ func turn[T any](all []T, n int, now time.Time) []T {
 // rules hashes each repository's rules, with what the list tells of it.
 func (w *wire) rules(ctx context.Context, repos []apiRepo) {
 	guarded := slices.DeleteFunc(slices.Clone(repos), func(a apiRepo) bool { return a.Archived || a.Empty })
-	for _, repo := range turn(guarded, w.budget, w.run.Now()) {
-		w.budget--
+	n := min(len(guarded), w.budget*3/4)
+	w.budget -= n // the same in every round, or some of the rest would never have its turn
+	for _, repo := range turn(guarded, n, w.run.Now()) {
 		rules, err := whole[json.RawMessage](ctx, w.api, repoPath(repo.FullName)+"/branch_protections")
 		if err != nil {
 			continue

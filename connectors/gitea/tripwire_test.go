@@ -43,11 +43,11 @@ func TestTripwireIsBounded(t *testing.T) {
 	for i := range 100 {
 		f.repos = append(f.repos, fakeRepo(i+1, fmt.Sprintf("r%02d", i)))
 	}
-	run := testRun(t, f, func(s connector.Settings) { s["tripwire_requests"] = int64(20) })
+	run := testRun(t, f, func(s connector.Settings) { s["tripwire_requests"] = int64(40) })
 	seen := map[string]bool{}
 	now := testNow
 	run.Now = func() time.Time { return now }
-	for range 5 {
+	for range 40 {
 		f.asked = nil
 		hashes, err := (Connector{}).Tripwire(t.Context(), run)
 		if err != nil {
@@ -59,8 +59,8 @@ func TestTripwireIsBounded(t *testing.T) {
 				asked++
 			}
 		}
-		if asked > 20 {
-			t.Errorf("asked %d times, want at most 20", asked)
+		if asked > 40 {
+			t.Errorf("asked %d times, want at most 40", asked)
 		}
 		for k := range hashes {
 			seen[k] = true
@@ -68,8 +68,10 @@ func TestTripwireIsBounded(t *testing.T) {
 		now = now.Add(tripwireEvery)
 	}
 	for i := range 100 {
-		if target := fmt.Sprintf("repo:acme/r%02d", i); !seen[target] {
-			t.Errorf("%s had no turn", target)
+		for _, target := range []string{fmt.Sprintf("repo:acme/r%02d", i), fmt.Sprintf("accounts:collaborators acme/r%02d", i), fmt.Sprintf("repo:acme/r%02d:keys", i)} {
+			if !seen[target] {
+				t.Errorf("%s had no turn", target)
+			}
 		}
 	}
 }
