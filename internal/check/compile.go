@@ -283,6 +283,9 @@ func (l *loader) explain(e *common.Error, name string, d *Def) fault {
 
 // suggest names the field that was probably meant.
 func (l *loader) suggest(field, kind string) string {
+	if kind == "item" {
+		return "the keys of an item stand under item.data"
+	}
 	best, least := "", 3
 	for _, s := range l.table.byType {
 		if s.name != kind && !strings.HasPrefix(s.name, kind+" ") {
