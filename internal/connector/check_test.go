@@ -29,7 +29,8 @@ func TestCheck(t *testing.T) {
 		want Settings
 	}{
 		{
-			"file", map[string]any{
+			"file",
+			map[string]any{
 				"url": "https://git.acme.test/", "token": "abc\n", "names": []any{"a", " b "}, "days": 30, "strict": true,
 				"path": "/x", "jobs": map[string]any{"test": []any{"unit"}, "lint": "vet"},
 			},
@@ -40,7 +41,8 @@ func TestCheck(t *testing.T) {
 			},
 		},
 		{
-			"form", map[string]any{"url": "http://h:1", "token": "", "names": "a, b\nc", "days": "7", "strict": "on", "path": "", "jobs": "test: unit, e2e\n\nlint: vet"},
+			"form",
+			map[string]any{"url": "http://h:1", "token": "", "names": "a, b\nc", "days": "7", "strict": "on", "path": "", "jobs": "test: unit, e2e\n\nlint: vet"},
 			FromConsole,
 			Settings{
 				"url": "http://h:1", "names": []string{"a", "b", "c"}, "days": int64(7), "strict": true,
