@@ -130,12 +130,15 @@ func (w *world) laptops() {
 	for i, p := range w.staff {
 		os := systems[(i*7+i/3)%len(systems)]
 		dark := i%43 == 9
-		later := w.trouble("laptops", float64(20+i%60), 0)
+		sealed := span{} // since when the disk of one that came open is encrypted
+		if i%31 == 4 {
+			sealed = w.trouble("laptops", float64(i%60), 0)
+		}
 		seen := time.Duration(1+i%40) * time.Hour
 		t := w.vary("laptops", "devices", fmt.Sprintf("laptops/QW-%04d", 2000+i), func(at time.Time) fact.Data {
 			return fact.Device{
 				Name: some(fmt.Sprintf("qw-%04d", 2000+i)), Serial: some(fmt.Sprintf("QW%06d", 310000+i*37)), Active: some(p.here(at)), OS: some(os),
-				OSSupported: some(os != "macOS 13.7"), DiskEncrypted: unless(dark, i%31 != 4 || later.holds(at)), ScreenLock: some(true),
+				OSSupported: some(os != "macOS 13.7"), DiskEncrypted: unless(dark, i%31 != 4 || sealed.holds(at)), ScreenLock: some(true),
 				ScreenLockSecs: some(int64(300 + 300*(i%3))), Malware: some(i%19 != 6), Firewall: unless(dark, i%23 != 8), AutomaticUpdates: some(i%13 != 2),
 				PasswordManager: some(i%11 != 3), RemoteLogin: some(i%37 == 1), Managed: some(!dark), LastSeen: some(at.Truncate(4 * day).Add(-seen)),
 				Owner: some(p.id),
