@@ -55,7 +55,7 @@ type Config struct {
 	Drill        bool
 	Settle       time.Duration // how long a message waits for its run to end; 0: 3 s
 	Workers      int           // 0: 60
-	Instance     string        // names this process for ever, so that its own unfinished jobs go on at once after a crash; empty: a new name each start
+	Instance     string        // a word before the name that this process has in the queue; the rest of the name is random
 	Clock        Clock         // tests only; zero: real time
 }
 
@@ -74,6 +74,7 @@ type Store struct {
 	composer *alert.Composer
 	channels []channel.Channel
 	queue    *river.Client[tx]
+	alive    alive // guarded by mu
 	reader   Reader
 	domain   string
 	lang     string
@@ -99,6 +100,7 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 			c.Email.FromName = "Prumo · " + c.Organisation
 		}
 	}
+	s.alive = alive{store: s, name: clientName(c.Instance)}
 	if s.reader = c.Reader; s.reader == nil {
 		s.reader = tables{}
 	}
@@ -184,10 +186,11 @@ func (s *Store) Start(ctx context.Context) error {
 	if s.started {
 		return errors.New("start alerts: they run already")
 	}
-	if err := s.rescue(ctx); err != nil {
+	if err := s.alive.start(ctx); err != nil {
 		return fmt.Errorf("take up the alerts of the last run: %w", err)
 	}
 	if err := s.queue.Start(context.WithoutCancel(ctx)); err != nil {
+		s.alive.close()
 		return fmt.Errorf("start the queue of alerts: %w", err)
 	}
 	s.started = true
@@ -210,6 +213,7 @@ func (s *Store) Stop(ctx context.Context) error {
 			}
 		}
 	}
+	s.alive.close()
 	for _, c := range s.channels {
 		errs = append(errs, c.Close())
 	}

@@ -23,8 +23,8 @@ import (
 type tx = *sql.Tx
 
 // Limits of one job. A message that takes longer than jobTimeout counts as not
-// accepted; a job whose process died is taken up by another after rescueAfter,
-// or at once when its own process starts again.
+// accepted; a job whose process died is taken up as alive.go says, and after
+// rescueAfter in any case.
 const (
 	queueName   = "alerts"
 	jobTimeout  = 40 * time.Second
@@ -64,7 +64,7 @@ func (s *Store) openQueue(ctx context.Context) error {
 	river.AddWorker(workers, &causeWorker{store: s})
 	river.AddWorker(workers, &letterWorker{store: s})
 	client, err := river.NewClient(driver, &river.Config{
-		ID:                          s.config.Instance,
+		ID:                          s.alive.name,
 		Logger:                      slog.New(quiet{s.log.Handler()}),
 		Workers:                     workers,
 		Queues:                      map[string]river.QueueConfig{queueName: {MaxWorkers: s.config.Workers}},
@@ -109,23 +109,6 @@ func (s *Store) migrate(ctx context.Context, driver riverdriver.Driver[tx]) erro
 			return err
 		}
 		return up() // on other connections: some of its steps can't share a transaction
-	})
-}
-
-// rescue frees the jobs that a dead process of ours held. On SQLite there is
-// no other process; on PostgreSQL those of this instance's name are ours.
-func (s *Store) rescue(ctx context.Context) error {
-	return s.db.Write(ctx, func(t *store.Tx) error {
-		if s.db.Dialect() == store.SQLite {
-			_, err := t.Exec(ctx, "UPDATE river_job SET state = 'available' WHERE state = 'running' AND queue = $1", queueName)
-			return err
-		}
-		if s.config.Instance == "" {
-			return nil
-		}
-		_, err := t.Exec(ctx, `UPDATE river_job SET state = 'available'
-			WHERE state = 'running' AND queue = $1 AND attempted_by[array_length(attempted_by, 1)] = $2`, queueName, s.config.Instance)
-		return err
 	})
 }
 
