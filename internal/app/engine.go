@@ -75,7 +75,7 @@ func newEngine(ctx context.Context, in *instance, dir string) (*engine, error) {
 	if err := e.wire(ctx); err != nil {
 		return nil, err
 	}
-	e.col = collect.New(collect.Config{Begin: e.begin, Now: in.now, Log: in.log, Changed: e.changed})
+	e.col = collect.New(collect.Config{Begin: e.begin, Now: in.now, Log: in.log, Scopes: e.scopes, Changed: e.changed})
 	e.mon.Watch(e.metrics.transitions)
 	return e, nil
 }
@@ -309,6 +309,23 @@ func (e *engine) changed(_ context.Context, name string) {
 	if err := e.col.Ask("self"); err != nil && !errors.Is(err, collect.ErrNoSource) {
 		e.log.Error("ask self", "error", err)
 	}
+}
+
+// scopes lists the scopes that are known of a source.
+func (e *engine) scopes(ctx context.Context, source string) ([]string, error) {
+	all, err := e.in.db.Sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, s := range all {
+		for _, c := range s.Scopes {
+			if s.Name == source {
+				out = append(out, c.Name)
+			}
+		}
+	}
+	return out, nil
 }
 
 func names[V any](m map[string]V) []string {

@@ -50,7 +50,7 @@ func (e *engine) sourceParts() []self.Part {
 	for _, name := range names(e.bad) {
 		parts = append(parts, self.Part{ID: "self/source/" + name, Data: fact.Collector{
 			Name: fact.Some(name), Type: fact.Some("source"), Enabled: fact.Some(true), LastResult: fact.Some("failed"),
-			Failures: fact.Some(int64(1)), Detail: fact.Some("its settings cannot work"),
+			Failures: fact.Some(int64(10)), Detail: fact.Some("its settings cannot work"),
 		}})
 	}
 	return parts

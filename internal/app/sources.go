@@ -36,6 +36,9 @@ type maker struct {
 	onCall     func(source string, c connector.Call)
 }
 
+// memoBytes bounds what a connector remembers of one source between readings.
+const memoBytes = 32 << 20
+
 func byID(cs []connector.Connector) map[string]connector.Connector {
 	out := map[string]connector.Connector{}
 	for _, c := range cs {
@@ -59,7 +62,9 @@ func (m *maker) source(r sourceRow) (collect.Source, error) {
 	if err != nil {
 		return collect.Source{}, fmt.Errorf("source %s: %w", r.Name, err)
 	}
-	out := collect.Source{Name: r.Name, Connector: c, Every: r.Every, Enabled: !r.Disabled, Settings: s}
+	out := collect.Source{
+		Name: r.Name, Connector: c, Every: r.Every, Enabled: !r.Disabled, Settings: s, Memo: connector.NewMemo(memoBytes, m.now),
+	}
 	if out.Every == 0 {
 		out.Every = info.Every
 	}

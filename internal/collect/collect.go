@@ -30,6 +30,7 @@ type Source struct {
 	Settings  connector.Settings
 	HTTP      *http.Client
 	Dial      connector.Dialer
+	Memo      connector.Memo // what the connector remembers between readings; nil: nothing
 }
 
 // A Sink takes what one reading finds. monitor's run is one.
@@ -50,6 +51,9 @@ type Config struct {
 	Settle time.Duration
 	// Deadline bounds one reading; zero means 30 minutes.
 	Deadline time.Duration
+	// Scopes lists the scopes that are known of a source. One that a whole and
+	// complete reading did not open is no longer there. It may be nil.
+	Scopes func(ctx context.Context, source string) ([]string, error)
 	// Changed is called after each reading, so that the platform's own facts
 	// can follow. It may be nil.
 	Changed func(ctx context.Context, name string)
@@ -85,7 +89,7 @@ func (c *Collector) Start(ctx context.Context) {
 	defer c.mu.Unlock()
 	c.base = ctx
 	for _, l := range c.loops {
-		c.start(l)
+		c.start(l) //nolint:contextcheck // the loops hang on the life of the collector, which is set here
 	}
 }
 
@@ -107,7 +111,7 @@ func (c *Collector) Set(sources []Source, changed func(name string) bool) {
 		c.drop(s.Name)
 		l := newLoop(s, c.cfg)
 		c.loops[s.Name] = l
-		c.start(l)
+		c.start(l) //nolint:contextcheck // the loops hang on the life of the collector, which is set here
 	}
 	for name := range c.loops {
 		if !want[name] {

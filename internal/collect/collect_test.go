@@ -220,3 +220,26 @@ func TestSourceTakenAwayStops(t *testing.T) {
 		t.Errorf("Ask after removal: %v, want ErrNoSource", err)
 	}
 }
+
+func TestScopeThatIsNoLongerThereIsEmptied(t *testing.T) {
+	for _, c := range []struct {
+		fail error
+		want fact.Reading
+	}{{nil, fact.Complete}, {errors.New("cut"), ""}} {
+		s := &sinks{}
+		col := collect.New(collect.Config{
+			Begin: s.begin, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Scopes: func(context.Context, string) ([]string, error) { return []string{"things", "deleted"}, nil },
+		})
+		h := &house{things: []string{"a"}, fail: c.fail}
+		col.Set([]collect.Source{{Name: "home", Connector: h, Every: time.Hour, Enabled: true}}, func(string) bool { return true })
+		ctx, stop := context.WithCancel(t.Context())
+		col.Start(ctx)
+		eventually(t, "the reading", func() bool { return s.find(monitor.TriggerSchedule) != nil })
+		if got := s.find(monitor.TriggerSchedule).closed["deleted"]; got != c.want {
+			t.Errorf("reading that ended with %v: the scope that was not opened is %q, want %q", c.fail, got, c.want)
+		}
+		stop()
+		col.Wait()
+	}
+}

@@ -19,6 +19,7 @@ type emitter struct {
 	origin fact.Origin
 	now    func() time.Time
 	open   map[string]*scope
+	opened map[string]bool
 	closed map[fact.Reading]int
 	facts  int
 	why    string // of the worst scope
@@ -35,7 +36,7 @@ var errScope = errors.New("connector misused its scopes")
 func newEmitter(ctx context.Context, sink Sink, src Source, now func() time.Time) *emitter {
 	return &emitter{
 		ctx: ctx, sink: sink, src: src, origin: src.Connector.Info().Origin, now: now,
-		open: map[string]*scope{}, closed: map[fact.Reading]int{},
+		open: map[string]*scope{}, opened: map[string]bool{}, closed: map[fact.Reading]int{},
 	}
 }
 
@@ -44,7 +45,7 @@ func (e *emitter) Open(s connector.Scope) error {
 	if e.open[s.Name] != nil {
 		return fmt.Errorf("%w: %q opened twice", errScope, s.Name)
 	}
-	e.open[s.Name] = &scope{opened: e.now()}
+	e.open[s.Name], e.opened[s.Name] = &scope{opened: e.now()}, true
 	return e.sink.Open(e.ctx, s.Name, s.Kinds)
 }
 

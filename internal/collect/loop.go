@@ -35,7 +35,7 @@ func newLoop(s Source, cfg Config) *loop {
 }
 
 func runOf(s Source, now func() time.Time, log *slog.Logger) connector.Run {
-	return connector.Run{Source: s.Name, Settings: s.Settings, HTTP: s.HTTP, Dial: s.Dial, Now: now, Log: log}
+	return connector.Run{Source: s.Name, Settings: s.Settings, HTTP: s.HTTP, Dial: s.Dial, Memo: s.Memo, Now: now, Log: log}
 }
 
 func (l *loop) run() connector.Run {
@@ -85,9 +85,33 @@ func (l *loop) readAll(ctx context.Context, trigger monitor.Trigger) {
 	l.st.Reading, l.st.Started = true, l.cfg.Now()
 	l.mu.Unlock()
 	e, err := l.read(ctx, monitor.Begin{Source: l.src.Name, Trigger: trigger}, func(ctx context.Context, e *emitter) error {
-		return l.src.Connector.Collect(ctx, l.run(), e)
+		if err := l.src.Connector.Collect(ctx, l.run(), e); err != nil {
+			return err
+		}
+		return l.leave(ctx, e)
 	})
 	l.settle(e, err)
+}
+
+// leave empties the scopes that a whole and complete reading did not open: what
+// they covered, such as a repository, is no longer there.
+func (l *loop) leave(ctx context.Context, e *emitter) error {
+	if result, _, _ := e.result(); l.cfg.Scopes == nil || result != string(fact.Complete) || len(e.open) > 0 {
+		return nil
+	}
+	known, err := l.cfg.Scopes(ctx, l.src.Name)
+	if err != nil {
+		return err
+	}
+	for _, name := range known {
+		if e.opened[name] {
+			continue
+		}
+		if err := errors.Join(e.Open(connector.Scope{Name: name}), e.Close(name, fact.Complete, connector.Detail{})); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read does one reading through do and ends its run whatever happened.
