@@ -140,6 +140,11 @@ func (s *Server) page(p Page) http.Handler {
 			r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 		}
 		view, err := p.Load(r.Context(), req)
+		if err != nil && r.Method == http.MethodGet && req.Query.Has("cursor") && !errors.Is(err, ErrNotFound) {
+			// A place in a list that no list gave out, or an old one: the list begins anew.
+			http.Redirect(w, r, req.Cursor(""), http.StatusSeeOther)
+			return
+		}
 		if err != nil {
 			s.fail(w, req, err)
 			return
