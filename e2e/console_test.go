@@ -74,7 +74,7 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-c.changed:
-			fmt.Fprint(w, "event: changed\ndata: {}\n\n") //nolint:errcheck // the browser has gone; the next flush says so
+			fmt.Fprint(w, "event: changed\ndata: {}\n\n") // the browser has gone: the next flush says so
 		}
 	}
 }
@@ -184,7 +184,7 @@ func TestLiveAndWithoutScripts(t *testing.T) {
 	c := start(t, s)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	mux := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		select {
 		case c.changed <- struct{}{}:
 		case <-ctx.Done():

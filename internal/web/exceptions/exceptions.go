@@ -83,8 +83,6 @@ func (a Area) list(ctx context.Context, r *web.Request) (web.View, error) {
 type formView struct {
 	fields []ui.Field
 	errs   ui.Errors
-	typed  url.Values
-	title  string
 }
 
 func (a Area) form(_ context.Context, r *web.Request) (web.View, error) {
@@ -101,7 +99,7 @@ func (a Area) formView(r *web.Request, typed url.Values, errs ui.Errors, status 
 		all = append(all, ui.Option{Value: k.ID, Text: k.Title.In(r.Tag)})
 	}
 	guards := append([]ui.Option{{Value: "", Text: r.T("exception.noguard")}}, all...)
-	v := formView{typed: typed, errs: errs, fields: []ui.Field{
+	v := formView{errs: errs, fields: []ui.Field{
 		{Name: "check", Label: r.T("col.check"), Type: "select", Value: typed.Get("check"), Options: all},
 		{Name: "source", Label: r.T("col.source"), Hint: r.T("exception.source.hint"), Optional: true, Value: typed.Get("source")},
 		{Name: "fact", Label: r.T("col.thing"), Hint: r.T("exception.fact.hint"), Optional: true, Value: typed.Get("fact")},
