@@ -322,11 +322,9 @@ func (w writer) facts() []pair {
 		}
 		add("label_why", tidy(e.Why, maxLong))
 	}
-	owner := tidy(e.Owner, maxShort)
-	if owner == "" {
-		owner = w.say("nobody", nil)
+	if owner, same := w.owner(); same {
+		add("label_owner", w.ownerWord(owner))
 	}
-	add("label_owner", owner)
 	if !e.EventAt.IsZero() {
 		add("label_changed", w.exact(e.EventAt))
 	}
@@ -334,6 +332,24 @@ func (w writer) facts() []pair {
 		add("label_detected", w.exact(e.At))
 	}
 	return out
+}
+
+// owner is who answers for everything in the message, if it is one.
+func (w writer) owner() (name string, same bool) {
+	for i, g := range w.groups {
+		if i > 0 && g.Owner != name {
+			return "", false
+		}
+		name = g.Owner
+	}
+	return name, true
+}
+
+func (w writer) ownerWord(name string) string {
+	if name = tidy(name, maxShort); name == "" {
+		return w.say("nobody", nil)
+	}
+	return name
 }
 
 // block writes one check and as many of its things as there is room for.
@@ -344,6 +360,9 @@ func (w writer) block(g Group, room *int) block {
 		b.Title = id
 	}
 	b.Facts = append(b.Facts, pair{w.say("label_check", nil), id}, pair{w.say("label_severity", nil), w.severity(g.Severity)})
+	if _, same := w.owner(); !same {
+		b.Facts = append(b.Facts, pair{w.say("label_owner", nil), w.ownerWord(g.Owner)})
+	}
 	if len(g.Controls) > 0 {
 		names := make([]string, 0, len(g.Controls))
 		for _, c := range g.Controls {

@@ -31,7 +31,7 @@ func newComposer(t testing.TB) *Composer {
 func testEvent(kind monitor.CauseKind, things int) Event {
 	at := time.Date(2026, 11, 23, 14, 32, 5, 0, time.UTC)
 	g := Group{
-		Check: "account-has-mfa", Version: 2, Kind: "account", Severity: check.High, Count: things,
+		Check: "account-has-mfa", Version: 2, Kind: "account", Severity: check.High, Count: things, Owner: "ana@acme.test",
 		Title:    check.Text{"en": "Every account has a second factor", "pt-BR": "Toda conta tem um segundo fator", "es": "Cada cuenta tiene un segundo factor"},
 		Fix:      check.Text{"en": "Ask for a second factor.", "pt-BR": "Peça um segundo fator.", "es": "Pida un segundo factor."},
 		Controls: []Control{{ID: "mfa", Title: check.Text{"en": "Strong sign-in", "pt-BR": "Acesso forte", "es": "Acceso fuerte"}}},

@@ -32,6 +32,7 @@ func documented() (Event, Options) {
 	e, o := testEvent(monitor.CauseFailing, 1), options("en")
 	e.ID, e.Owner, o.Route = "9f2c6d1e", "it@acme.test", "bus"
 	g := &e.Groups[0]
+	g.Owner = e.Owner
 	g.Fix = check.Text{"en": "Ask ana to enrol a second factor."}
 	i := &g.Items[0]
 	i.Finding, i.Fact, i.Name, i.Actor, i.Ledger = "f7", "code/ana", "ana", "bob", 4711

@@ -13,8 +13,8 @@ const CauseTest monitor.CauseKind = "test"
 // MaxItems is how many things a message names; the rest is a count.
 const MaxItems = 20
 
-// MaxGroups is how many checks of one cause an event keeps; the worst first.
-const MaxGroups = 50
+// MaxGroups is how many groups of one cause an event keeps; the worst first.
+const MaxGroups = 200
 
 // An Event is a cause as it was when it was told: everything that its messages
 // say, in every language. It is stored once and never changes, so that a
@@ -24,7 +24,7 @@ type Event struct {
 	Kind     monitor.CauseKind `json:"kind"`
 	First    bool              `json:"first,omitempty"`
 	Source   string            `json:"source,omitempty"`
-	Owner    string            `json:"owner,omitempty"`
+	Owner    string            `json:"owner,omitempty"` // of the cause; groups have their own
 	Severity check.Severity    `json:"severity,omitempty"`
 	At       time.Time         `json:"at"`                 // the verdict that opened it
 	EventAt  time.Time         `json:"event_at,omitzero"`  // the change at the source, where it is known
@@ -35,9 +35,10 @@ type Event struct {
 	Groups   []Group           `json:"groups"`
 }
 
-// A Group is the part of an event that one check found.
+// A Group is the part of an event that one check found and one owner answers for.
 type Group struct {
 	Check    string         `json:"check,omitempty"`
+	Owner    string         `json:"owner,omitempty"`
 	Version  int            `json:"version,omitempty"`
 	Kind     string         `json:"kind,omitempty"`
 	Severity check.Severity `json:"severity,omitempty"`

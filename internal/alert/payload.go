@@ -38,6 +38,7 @@ type payloadCheck struct {
 	Title    string           `json:"title"`
 	Severity string           `json:"severity"`
 	Kind     string           `json:"kind,omitempty"`
+	Owner    string           `json:"owner,omitempty"` // where they differ
 	Fix      string           `json:"fix,omitempty"`
 	Controls []payloadControl `json:"controls,omitempty"`
 	Count    int              `json:"count"`
@@ -88,7 +89,9 @@ func (w writer) payload() (json.RawMessage, error) {
 	}
 	d := &p.Data
 	d.Organisation, d.Summary = tidy(o.Organisation, maxShort), tidy(w.ownSubject(), maxLong)
-	d.First, d.Source, d.Owner = e.First, tidy(e.Source, maxShort), tidy(e.Owner, maxShort)
+	d.First, d.Source = e.First, tidy(e.Source, maxShort)
+	owner, same := w.owner()
+	d.Owner = tidy(owner, maxShort)
 	d.Due, d.ChangedAt, d.LastReadAt = dueFirst(w.groups), e.EventAt, e.Since
 	if s := w.worst(); s > 0 {
 		d.Severity = s.String()
@@ -98,7 +101,11 @@ func (w writer) payload() (json.RawMessage, error) {
 		if g.Check == "" {
 			continue
 		}
-		d.Checks = append(d.Checks, w.payloadCheck(g, &room))
+		c := w.payloadCheck(g, &room)
+		if !same {
+			c.Owner = tidy(g.Owner, maxShort)
+		}
+		d.Checks = append(d.Checks, c)
 	}
 	return json.Marshal(p)
 }

@@ -30,21 +30,21 @@ type Recipient struct {
 
 // Plan says which letters an event makes: the routes in their order, one
 // letter a receiver. A receiver that two routes name is told each thing once,
-// by the first route that tells it. owner is nil where the owner is nobody or
-// cannot be reached. lang is the organisation's.
-func Plan(e Event, routes []Route, owner *Recipient, lang string) []Letter {
+// by the first route that tells it. owner answers nil where an owner cannot be
+// reached. lang is the organisation's.
+func Plan(e Event, routes []Route, owner func(name string) *Recipient, lang string) []Letter {
 	var letters []Letter
 	at := map[string]int{}
-	told := map[string]map[string]bool{} // receiver → checks
+	told := map[string]map[[2]string]bool{} // receiver → check and owner
 	add := func(r Route, channelName string, to channel.Receiver, groups []Group, theirs string) {
 		who := channelName + "\x00" + to.Key
 		if told[who] == nil {
-			told[who] = map[string]bool{}
+			told[who] = map[[2]string]bool{}
 		}
 		var fresh []Group
 		for _, g := range groups {
-			if !told[who][g.Check] {
-				told[who][g.Check] = true
+			if key := [2]string{g.Check, g.Owner}; !told[who][key] {
+				told[who][key] = true
 				fresh = append(fresh, g)
 			}
 		}
@@ -72,8 +72,13 @@ func Plan(e Event, routes []Route, owner *Recipient, lang string) []Letter {
 			for _, to := range target.Receivers {
 				add(r, name, to, groups, "")
 			}
-			if target.Owner && owner != nil && owner.Channel == name {
-				add(r, name, owner.Receiver, groups, owner.Lang)
+			if !target.Owner || owner == nil {
+				continue
+			}
+			for _, g := range groups {
+				if who := owner(g.Owner); who != nil && who.Channel == name {
+					add(r, name, who.Receiver, []Group{g}, who.Lang)
+				}
 			}
 		}
 	}

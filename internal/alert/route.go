@@ -61,7 +61,7 @@ func (r Route) Match(e Event) []Group {
 	if e.Kind == monitor.CauseRecovered && !r.Recoveries {
 		return nil
 	}
-	if !anyOf(r.When.Cause, string(e.Kind)) || !anyOf(r.When.Source, e.Source) || !anyOf(r.When.Owner, e.Owner) {
+	if !anyOf(r.When.Cause, string(e.Kind)) || !anyOf(r.When.Source, e.Source) {
 		return nil
 	}
 	var out []Group
@@ -75,6 +75,9 @@ func (r Route) Match(e Event) []Group {
 
 // group says whether the conditions on what failed hold.
 func (w When) group(g Group) bool {
+	if !anyOf(w.Owner, g.Owner) {
+		return false
+	}
 	if g.Check == "" {
 		return len(w.Check) == 0
 	}

@@ -61,7 +61,7 @@ type Config struct {
 
 // A Clock is the rhythm of the job queue.
 type Clock struct {
-	Poll    time.Duration // how often jobs are looked for; 0: 150 ms
+	Poll    time.Duration // how often jobs are looked for; 0: 250 ms
 	Backoff func(attempt int) time.Duration
 	Window  time.Duration // after which a message is given up; 0: 24 h
 }
@@ -144,7 +144,7 @@ func (c Config) withDefaults(db *store.DB) Config {
 		c.Workers = 60
 	}
 	if c.Clock.Poll == 0 {
-		c.Clock.Poll = 150 * time.Millisecond
+		c.Clock.Poll = 250 * time.Millisecond
 	}
 	if c.Clock.Window == 0 {
 		c.Clock.Window = 24 * time.Hour

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -37,6 +38,11 @@ func (s *Store) settle(ctx context.Context, job *river.Job[causeJob]) error {
 	}
 	var cause monitor.Cause
 	if err := s.db.Write(ctx, func(t *store.Tx) (err error) {
+		// Between the monitor's transactions: else one that has read the cause as
+		// open could still add a finding, which nobody would be told of.
+		if err := t.Lock(ctx, store.LockHeart); err != nil {
+			return err
+		}
 		cause, err = s.config.Causes.Seal(ctx, t, job.Args.Cause)
 		return err
 	}); err != nil {
@@ -46,13 +52,12 @@ func (s *Store) settle(ctx context.Context, job *river.Job[causeJob]) error {
 	if err != nil {
 		return fmt.Errorf("read cause %s: %w", cause.ID, err)
 	}
-	owner := s.owner(ctx, cause.Owner)
 	return s.db.Write(ctx, func(t *store.Tx) error {
 		routes, err := s.routes(ctx, t)
 		if err != nil {
 			return err
 		}
-		if err := s.post(ctx, t, event, alert.Plan(event, routes, owner, s.lang)); err != nil {
+		if err := s.post(ctx, t, event, alert.Plan(event, routes, func(name string) *alert.Recipient { return s.owner(ctx, name) }, s.lang)); err != nil {
 			return err
 		}
 		return complete(ctx, s, t, job)
@@ -138,15 +143,17 @@ func (s *Store) write(ctx context.Context, t *store.Tx, e alert.Event, l alert.L
 	}
 	checks, things, worst := []string{}, 0, check.Severity(0)
 	for _, g := range l.Groups {
-		checks = append(checks, g.Check)
+		if !slices.Contains(checks, g.Check) {
+			checks = append(checks, g.Check)
+		}
 		things += g.Count
 		worst = max(worst, g.Severity)
 	}
 	now := store.Micros(s.config.Now())
-	if _, err := t.Exec(ctx, `INSERT INTO alert_delivery (id, cause, kind, route, channel, receiver_key, receiver, lang, detail, checks, things,
+	if _, err := t.Exec(ctx, `INSERT INTO alert_delivery (id, cause, kind, route, channel, receiver_key, receiver, lang, detail, checks, parts, things,
 		source, owner, severity, subject, message_id, thread, state, created_at, tried_from)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-		l.ID, e.ID, string(e.Kind), l.Route, l.Channel, l.Receiver.Key, l.Receiver.Label, l.Lang, string(l.Detail), list(checks), things,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+		l.ID, e.ID, string(e.Kind), l.Route, l.Channel, l.Receiver.Key, l.Receiver.Label, l.Lang, string(l.Detail), list(checks), parts(e, l.Groups), things,
 		e.Source, e.Owner, int(worst), message.Subject, alert.MessageID(l.ID, s.domain), list(thread), string(Pending), now, now); err != nil {
 		return err
 	}
@@ -205,28 +212,31 @@ func (s *Store) event(ctx context.Context, c monitor.Cause) (alert.Event, error)
 		for _, g := range groups {
 			e.Groups = append(e.Groups, s.group(g))
 		}
+		if len(e.Groups) == 0 && c.Check != "" && c.Count > 0 {
+			e.Groups = []alert.Group{s.group(CauseGroup{Check: c.Check, Owner: c.Owner, Severity: c.Severity, Count: c.Count})}
+		}
 		alert.SortGroups(e.Groups)
 		e.Groups = e.Groups[:min(len(e.Groups), alert.MaxGroups)]
 		for i := range e.Groups {
-			if err := s.fill(ctx, t, c, &e.Groups[i]); err != nil {
+			limit := alert.MaxItems
+			if len(e.Groups) > 10 {
+				limit = 3 // a message names twenty things of all its checks together
+			}
+			if err := s.fill(ctx, t, c, &e.Groups[i], limit); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if c.Kind == monitor.CauseStale && len(e.Groups) == 0 {
-		g := alert.Group{Count: c.Count}
-		if c.Check != "" {
-			g = s.group(CauseGroup{Check: c.Check, Severity: c.Severity, Count: c.Count})
-		}
-		e.Groups = []alert.Group{g}
+		e.Groups = []alert.Group{{Owner: c.Owner, Count: c.Count}}
 	}
 	return e, err
 }
 
 // group puts a check into words.
 func (s *Store) group(g CauseGroup) alert.Group {
-	out := alert.Group{Check: g.Check, Version: g.Version, Kind: g.Kind, Severity: g.Severity, Count: g.Count}
+	out := alert.Group{Check: g.Check, Owner: g.Owner, Version: g.Version, Kind: g.Kind, Severity: g.Severity, Count: g.Count}
 	c, ok := s.check(g.Check)
 	if !ok {
 		return out
@@ -256,8 +266,8 @@ func (s *Store) check(id string) (*check.Check, bool) {
 }
 
 // fill adds the first things of a group.
-func (s *Store) fill(ctx context.Context, t *store.Tx, cause monitor.Cause, g *alert.Group) error {
-	items, err := s.reader.Items(ctx, t, cause.ID, g.Check, alert.MaxItems)
+func (s *Store) fill(ctx context.Context, t *store.Tx, cause monitor.Cause, g *alert.Group, limit int) error {
+	items, err := s.reader.Items(ctx, t, cause, g.Check, g.Owner, limit)
 	if err != nil {
 		return err
 	}
@@ -284,7 +294,7 @@ func (s *Store) fill(ctx context.Context, t *store.Tx, cause monitor.Cause, g *a
 		}
 		g.Items = append(g.Items, item)
 	}
-	if cause.Kind == monitor.CauseRecovered || cause.Kind == monitor.CauseExcepted {
+	if cause.Kind == monitor.CauseRecovered {
 		g.Answers, err = s.reader.Answers(ctx, t, cause.ID, g.Check)
 	}
 	return err

@@ -22,18 +22,19 @@ type Heart interface {
 	Delivered(ctx context.Context, t *store.Tx, cause string, at time.Time) error
 }
 
-// A Reader reads what a sealed cause is about. Groups are by check; Items are
+// A Reader reads what a sealed cause is about. Groups are by check and owner; Items are
 // the first findings of a check in the order of their opening; Answers are the
 // causes that told of these findings before.
 type Reader interface {
 	Groups(ctx context.Context, t *store.Tx, cause string) ([]CauseGroup, error)
-	Items(ctx context.Context, t *store.Tx, cause, checkID string, limit int) ([]CauseItem, error)
+	Items(ctx context.Context, t *store.Tx, c monitor.Cause, checkID, owner string, limit int) ([]CauseItem, error)
 	Answers(ctx context.Context, t *store.Tx, cause, checkID string) ([]string, error)
 }
 
-// A CauseGroup is the part of a cause that one check found.
+// A CauseGroup is the part of a cause that one check found and one owner answers for.
 type CauseGroup struct {
 	Check    string
+	Owner    string
 	Version  int
 	Kind     string
 	Severity check.Severity

@@ -50,7 +50,8 @@ func (w *letterWorker) Work(ctx context.Context, job *river.Job[letterJob]) erro
 type letter struct {
 	id, cause, route, channel, lang, detail string
 	key, receiver, messageID, subject       string
-	checks, thread                          []string
+	thread                                  []string
+	parts                                   []int // places of its groups in the event
 	state                                   State
 	attempts                                int
 	triedFrom                               time.Time
@@ -113,22 +114,22 @@ func (s *Store) record(ctx context.Context, job *river.Job[letterJob], l *letter
 // letter reads a delivery and its event.
 func (s *Store) letter(ctx context.Context, id string) (*letter, error) {
 	l := &letter{id: id}
-	var checks, thread, state, doc string
+	var parts, thread, state, doc string
 	var from int64
 	err := s.db.Read(ctx, func(t *store.Tx) error {
 		return t.Row(ctx, []any{
 			&l.cause, &l.route, &l.channel, &l.lang, &l.detail, &l.key, &l.receiver, &l.messageID,
-			&l.subject, &checks, &thread, &state, &l.attempts, &from, &doc,
+			&l.subject, &parts, &thread, &state, &l.attempts, &from, &doc,
 		},
 			`SELECT d.cause, d.route, d.channel, d.lang, d.detail, d.receiver_key, d.receiver, d.message_id,
-			d.subject, d.checks, d.thread, d.state, d.attempts, d.tried_from, e.doc
+			d.subject, d.parts, d.thread, d.state, d.attempts, d.tried_from, e.doc
 			FROM alert_delivery d JOIN alert_event e ON e.cause = d.cause WHERE d.id = $1`, id)
 	})
 	if err != nil {
 		return nil, err
 	}
 	l.state, l.triedFrom = State(state), store.Time(from)
-	if l.checks, err = unlist(checks); err != nil {
+	if err := json.Unmarshal([]byte(parts), &l.parts); err != nil {
 		return nil, err
 	}
 	if l.thread, err = unlist(thread); err != nil {
@@ -148,8 +149,8 @@ func (s *Store) send(ctx context.Context, l *letter) error {
 		return err
 	}
 	var groups []alert.Group
-	for _, g := range l.event.Groups {
-		if slices.Contains(l.checks, g.Check) {
+	for i, g := range l.event.Groups {
+		if slices.Contains(l.parts, i) {
 			groups = append(groups, g)
 		}
 	}
@@ -209,6 +210,9 @@ func (s *Store) markSent(ctx context.Context, t *store.Tx, l *letter, heart bool
 	}
 	n, err = t.Exec(ctx, "UPDATE alert_event SET delivered_at = $1 WHERE cause = $2 AND delivered_at = 0", store.Micros(now), l.cause)
 	if err != nil || n == 0 || l.event.Kind == alert.CauseTest {
+		return err
+	}
+	if err := t.Lock(ctx, store.LockHeart); err != nil { // it adds rows to the heart's tables
 		return err
 	}
 	return s.config.Causes.Delivered(ctx, t, l.cause, now)

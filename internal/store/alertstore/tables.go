@@ -13,43 +13,63 @@ import (
 // tables reads causes from the tables of the heart. It writes nothing there.
 type tables struct{}
 
-// ofCause selects the findings of a cause: those that it opened, or those
-// whose recovery it tells.
-const ofCause = "(f.cause = c.id OR f.recovered = c.id)"
-
-// Groups counts the findings of a cause by check.
+// Groups counts the findings of a cause by check and owner: those that it
+// opened, or those whose recovery it tells. A cause that tells of an ended
+// exception has none of its own; its check and count stand in the cause.
 func (tables) Groups(ctx context.Context, t *store.Tx, cause string) ([]CauseGroup, error) {
 	var rows []struct {
 		Check    string `db:"name"`
+		Owner    string `db:"owner"`
 		Version  int    `db:"version"`
 		Kind     string `db:"kind"`
 		Severity int    `db:"severity"`
 		N        int    `db:"n"`
 	}
-	err := t.Select(ctx, &rows, `SELECT k.name, MAX(f.version) AS version, k.kind, MAX(f.severity) AS severity, COUNT(*) AS n
-		FROM cause c JOIN finding f ON `+ofCause+` JOIN chk k ON k.id = f.chk
-		WHERE c.ext = $1 GROUP BY k.name, k.kind ORDER BY k.name`, cause)
+	err := t.Select(ctx, &rows, `SELECT k.name, f.owner, MAX(f.version) AS version, k.kind, MAX(f.severity) AS severity, COUNT(*) AS n
+		FROM cause c JOIN finding f ON (f.cause = c.id OR f.recovered = c.id) JOIN chk k ON k.id = f.chk
+		WHERE c.ext = $1 GROUP BY k.name, f.owner, k.kind ORDER BY k.name, f.owner`, cause)
 	out := make([]CauseGroup, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, CauseGroup{Check: r.Check, Version: r.Version, Kind: r.Kind, Severity: check.Severity(r.Severity), Count: r.N})
+		out = append(out, CauseGroup{Check: r.Check, Owner: r.Owner, Version: r.Version, Kind: r.Kind, Severity: check.Severity(r.Severity), Count: r.N})
 	}
 	return out, err
 }
 
-// Items reads the first findings of a check in a cause, with their facts.
-func (tables) Items(ctx context.Context, t *store.Tx, cause, checkID string, limit int) ([]CauseItem, error) {
+// itemQuery reads findings with their facts; what follows says which.
+const itemQuery = `SELECT f.ext, f.message, f.actor, f.owner, f.opened_at, f.due_at, f.closed_at, f.closed_why, f.severity,
+	x.kind, x.fid, x.name, x.origin, x.observed_at, x.gone_at, s.name AS source, d.data,
+	(SELECT MAX(v.leaf) FROM verdict v WHERE v.fact = f.fact AND v.chk = f.chk AND v.finding = f.id) AS leaf
+	FROM cause c JOIN finding f ON `
+
+const itemTables = ` JOIN chk k ON k.id = f.chk JOIN fact x ON x.id = f.fact JOIN source s ON s.id = f.source
+	LEFT JOIN fact_data d ON d.fact = x.id WHERE c.ext = $1 AND k.name = $2 AND f.owner = $3 ORDER BY f.id LIMIT $4`
+
+// Items reads the first findings of a check and an owner in a cause, with
+// their facts. Where an exception ended, those are the open findings of the
+// check that are older; they are named only if they are as many as the cause
+// counts, for otherwise others are among them.
+func (tables) Items(ctx context.Context, t *store.Tx, c monitor.Cause, checkID, owner string, limit int) ([]CauseItem, error) {
+	which := "(f.cause = c.id OR f.recovered = c.id)"
+	most := limit
+	if c.Kind == monitor.CauseExcepted {
+		which = "f.chk = c.chk AND f.source = c.source AND f.closed_at IS NULL AND f.opened_at <= c.opened_at"
+		most = max(limit, c.Count) + 1
+		if c.Count > 1000 {
+			return nil, nil
+		}
+	}
 	var rows []itemRow
-	err := t.Select(ctx, &rows, `SELECT f.ext, f.message, f.actor, f.owner, f.opened_at, f.due_at, f.closed_at, f.closed_why, f.severity,
-			x.kind, x.fid, x.name, x.origin, x.observed_at, x.gone_at, s.name AS source, d.data,
-			(SELECT MAX(v.leaf) FROM verdict v WHERE v.fact = f.fact AND v.chk = f.chk AND v.finding = f.id) AS leaf
-		FROM cause c JOIN finding f ON `+ofCause+` JOIN chk k ON k.id = f.chk JOIN fact x ON x.id = f.fact
-		JOIN source s ON s.id = f.source LEFT JOIN fact_data d ON d.fact = x.id
-		WHERE c.ext = $1 AND k.name = $2 ORDER BY f.id LIMIT $3`, cause, checkID, limit)
-	out := make([]CauseItem, 0, len(rows))
-	for _, r := range rows {
+	if err := t.Select(ctx, &rows, itemQuery+which+itemTables, c.ID, checkID, owner, most); err != nil {
+		return nil, err
+	}
+	if c.Kind == monitor.CauseExcepted && len(rows) != c.Count {
+		return nil, nil
+	}
+	out := make([]CauseItem, 0, limit)
+	for _, r := range rows[:min(len(rows), limit)] {
 		out = append(out, r.item(checkID))
 	}
-	return out, err
+	return out, nil
 }
 
 // Answers names the causes that told of a recovering cause's findings before.

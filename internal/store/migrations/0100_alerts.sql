@@ -27,6 +27,7 @@ CREATE TABLE alert_delivery (
   lang TEXT NOT NULL,
   detail TEXT NOT NULL,
   checks TEXT NOT NULL,
+  parts TEXT NOT NULL,
   things BIGINT NOT NULL,
   source TEXT NOT NULL,
   owner TEXT NOT NULL,
