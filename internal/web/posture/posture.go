@@ -78,7 +78,6 @@ type view struct {
 }
 
 func (a Area) load(ctx context.Context, r *web.Request) (web.View, error) {
-	at := r.Instant()
 	p, err := a.Store.Posture(ctx, r.At)
 	if err != nil {
 		return web.View{}, fmt.Errorf("read the posture: %w", err)
@@ -91,11 +90,10 @@ func (a Area) load(ctx context.Context, r *web.Request) (web.View, error) {
 	for _, s := range controls {
 		v.controls = add(v.controls, s.Status)
 	}
-	if v.changes, err = a.Store.Changes(ctx, at.Add(-24*time.Hour), 12); err != nil {
-		return web.View{}, fmt.Errorf("read what changed: %w", err)
-	}
-	if r.Past() {
-		v.changes = nil
+	if !r.Past() { // of a past day there is no such list: the newest changes come first
+		if v.changes, err = a.Store.Changes(ctx, r.Now.Add(-24*time.Hour), 12); err != nil {
+			return web.View{}, fmt.Errorf("read what changed: %w", err)
+		}
 	}
 	open, err := a.Store.Findings(ctx, monitor.Filter{OpenOnly: true, Sort: "due", Limit: 500, At: r.At})
 	if err != nil {

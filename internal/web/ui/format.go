@@ -112,9 +112,7 @@ func (l *Lang) Exact(t time.Time) string {
 
 // Span writes a length of time in its two largest units.
 func (l *Lang) Span(d time.Duration) string {
-	if d < 0 {
-		d = -d
-	}
+	d = d.Abs()
 	unit := func(n int64, u string) string { return l.Num(n) + nnbsp + u }
 	switch {
 	case d == 0:
@@ -143,6 +141,7 @@ func (l *Lang) Span(d time.Duration) string {
 
 // Coarse writes a length of time in one unit, for columns.
 func (l *Lang) Coarse(d time.Duration) string {
+	d = d.Abs()
 	switch {
 	case d < time.Minute:
 		return l.Num(int64(d/time.Second)) + nnbsp + "s"
