@@ -243,6 +243,8 @@ func (b *batch) enqueue(ctx context.Context) error {
 		}
 		if lc := b.m.live[c.Key.Check]; lc != nil {
 			out.Check = lc.ID
+		} else if b.work != nil && b.work.row.ID == c.Key.Check {
+			out.Check = b.work.row.Name
 		}
 		if c.Key.Source != 0 {
 			s, err := b.source(ctx, c.Key.Source)

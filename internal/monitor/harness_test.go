@@ -13,6 +13,7 @@ import (
 	"prumo.dev/prumo/internal/fact"
 	"prumo.dev/prumo/internal/monitor"
 	"prumo.dev/prumo/internal/store"
+	"prumo.dev/prumo/internal/testkit"
 )
 
 // t0 is when the tests begin.
@@ -22,6 +23,7 @@ var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type world struct {
 	t      testing.TB
 	ctx    context.Context
+	config store.Config
 	db     *store.DB
 	m      *monitor.Monitor
 	now    time.Time
@@ -38,17 +40,33 @@ func (w *world) Enqueue(_ context.Context, tx monitor.Tx, c monitor.Cause) error
 	return nil
 }
 
-func newWorld(t testing.TB, set *check.Set, settings monitor.Settings) *world {
+// onBoth runs a test on both databases.
+func onBoth(t *testing.T, set *check.Set, settings monitor.Settings, test func(*testing.T, *world)) {
 	t.Helper()
-	w := &world{t: t, ctx: context.Background(), now: t0}
-	db, err := store.Open(w.ctx, store.Config{Dir: t.TempDir(), Now: w.clock})
-	if err != nil {
-		t.Fatalf("open the store: %v", err)
+	t.Run("sqlite", func(t *testing.T) { test(t, newWorld(t, "", set, settings)) })
+	t.Run("postgres", func(t *testing.T) { test(t, newWorld(t, testkit.Postgres(t), set, settings)) })
+}
+
+func newWorld(t testing.TB, url string, set *check.Set, settings monitor.Settings) *world {
+	t.Helper()
+	w := &world{t: t, ctx: context.Background(), now: t0, config: store.Config{URL: url}}
+	if url == "" {
+		w.config.Dir = t.TempDir()
 	}
-	t.Cleanup(func() { db.Close() })
-	w.db = db
+	w.config.Now = w.clock
+	w.open()
+	t.Cleanup(func() { w.db.Close() })
 	w.start(set, settings)
 	return w
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	db, err := store.Open(w.ctx, w.config)
+	if err != nil {
+		w.t.Fatalf("open the store: %v", err)
+	}
+	w.db = db
 }
 
 func (w *world) clock() time.Time { return w.now }
