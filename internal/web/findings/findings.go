@@ -72,7 +72,7 @@ func (a Area) list(ctx context.Context, r *web.Request) (web.View, error) {
 		OpenOnly: v.view != "closed", ClosedOnly: v.view == "closed",
 		Severity: web.Severities(r.Query["severity"]), Source: r.Query["source"], Kind: r.Query["kind"], Owner: r.Query["owner"],
 		Control: r.Query["control"], Check: r.Query["check"], Status: web.StatusesIn(r.Query["status"]),
-		Text: r.Query.Get("q"), Sort: web.Sort(r.Env, "-severity", "severity", "check", "name", "owner", "opened", "due"),
+		Text: r.Query.Get("q"), Sort: web.Sort(r.Env, "-severity", "severity", "opened", "due"),
 		Limit: r.Limit(), Cursor: r.Query.Get("cursor"), At: r.At,
 	}
 	if r.Query.Get("sort") == "" && v.view == "late" {
@@ -84,7 +84,7 @@ func (a Area) list(ctx context.Context, r *web.Request) (web.View, error) {
 	if v.view == "late" {
 		v.page = late(v.page)
 	}
-	v.grouped = strings.TrimPrefix(f.Sort, "-") == "severity"
+	v.grouped = f.OpenOnly && strings.TrimPrefix(f.Sort, "-") == "severity"
 	v.groups = grouped(v.page.Items, v.grouped)
 	v.tabs = tabs(r.Env, v.view)
 	v.none = len(v.page.Items) == 0 && !r.Narrowed(v.filters)

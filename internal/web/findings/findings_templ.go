@@ -171,14 +171,14 @@ func viewKey(view string) string {
 
 func columns(e *ui.Env, v listView) []ui.Column {
 	out := []ui.Column{
-		{Text: e.T("col.status")}, {Text: e.T("col.must"), Sort: "check"}, {Text: e.T("col.thing"), Sort: "name"},
-		{Text: e.T("col.owner"), Sort: "owner"}, {Text: e.T("col.for"), Sort: "opened", Num: true},
+		{Text: e.T("col.status")}, {Text: e.T("col.must")}, {Text: e.T("col.thing")},
+		{Text: e.T("col.owner")}, {Text: e.T("col.for"), Sort: "opened", Num: true},
 	}
-	if v.view == "closed" {
-		out = append(out, ui.Column{Text: e.T("col.closed")})
-	} else {
-		out = append(out, ui.Column{Text: e.T("col.due"), Sort: "due"})
+	if v.view == "closed" { // these stand by when they were closed
+		out[4].Sort = ""
+		return append(out, ui.Column{Text: e.T("col.closed")}, ui.Column{Text: e.T("col.severity"), Hide: true})
 	}
+	out = append(out, ui.Column{Text: e.T("col.due"), Sort: "due"})
 	if v.grouped {
 		return out // the group says it
 	}
