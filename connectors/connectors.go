@@ -7,6 +7,7 @@ import (
 	"prumo.dev/prumo/connectors/git"
 	"prumo.dev/prumo/connectors/gitea"
 	"prumo.dev/prumo/connectors/host"
+	"prumo.dev/prumo/connectors/push"
 	"prumo.dev/prumo/internal/connector"
 )
 
@@ -17,5 +18,6 @@ func All() []connector.Connector {
 		edge.New(),
 		git.New(),
 		gitea.New(),
+		push.New(),
 	}
 }

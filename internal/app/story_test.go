@@ -356,6 +356,7 @@ routes:
 		return v
 	}
 	h.until("the first reading", time.Minute, func() bool { return find().Status == "pass" })
+	mail.Wait(1, 20*time.Second) // what the new source found failing at first sight
 
 	git.Must("DELETE", "/repos/acme/web/branch_protections/main", nil)
 	broke := time.Now()
@@ -363,7 +364,7 @@ routes:
 	var got testkit.Message
 	h.until("the mail", 15*time.Second, func() bool {
 		for _, m := range mail.Messages() {
-			if strings.Contains(m.Text, "acme/web") && m.Created.After(broke) {
+			if strings.Contains(m.Text, "Every default branch is protected") && strings.Contains(m.Text, "acme/web") && m.Created.After(broke) {
 				got = m
 				return true
 			}
