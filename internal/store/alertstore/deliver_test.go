@@ -27,7 +27,7 @@ func open(t testing.TB, url, dir string, change func(*Config)) (*seed, *Store) {
 	set := testChecks(t)
 	c := Config{
 		Causes: testHeart{db: db}, Checks: func() *check.Set { return set }, BaseURL: "https://prumo.acme.test", Organisation: "Acme",
-		Control: func(id, lang string) string {
+		Control: func(_, lang string) string {
 			return map[string]string{"en": "Second factor", "pt-BR": "Segundo fator", "es": "Segundo factor"}[lang]
 		},
 		Clock: Clock{Poll: 50 * time.Millisecond, Backoff: func(int) time.Duration { return 300 * time.Millisecond }},

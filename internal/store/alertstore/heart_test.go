@@ -63,9 +63,8 @@ func (h testHeart) Delivered(ctx context.Context, t *store.Tx, id string, at tim
 
 // A seed writes findings as the monitor would.
 type seed struct {
-	db   *store.DB
-	s    *Store
-	next int64
+	db *store.DB
+	s  *Store
 }
 
 const (
