@@ -36,8 +36,11 @@ func (m *Monitor) closeReading(ctx context.Context, run RunRow, rd *reading, res
 		if gone, err = unseen(ctx, tx, rd, at); err != nil {
 			return err
 		}
-		own, err = ownUntil(ctx, tx, rd.scope.ID, at)
-		return err
+		if own, err = ownUntil(ctx, tx, rd.scope.ID, at); err != nil {
+			return err
+		}
+		own = slices.DeleteFunc(own, func(id int64) bool { _, leaves := slices.BinarySearch(gone, id); return leaves })
+		return nil
 	})
 	if err != nil {
 		return err
@@ -274,6 +277,11 @@ func (b *batch) setOwn(ctx context.Context, facts []FactRow, own bool) error {
 // was observed: those facts have a clock of their own from now on.
 func (m *Monitor) closePartial(ctx context.Context, run RunRow, rd *reading, result fact.Reading) error {
 	marks := rd.marks
+	if rd.broken != "" { // a batch may be stored whose answer was lost
+		if err := m.ownNewer(ctx, run, rd.scope.ID); err != nil {
+			return err
+		}
+	}
 	for len(marks) > step {
 		part := marks[:step]
 		if err := m.transact(ctx, run, func(ctx context.Context, b *batch) error { return b.touch(ctx, part) }); err != nil {
@@ -395,10 +403,28 @@ func (m *Monitor) recover(ctx context.Context) error {
 }
 
 func (m *Monitor) recoverScope(ctx context.Context, s ScopeRow) error {
+	run := RunRow{Source: s.Source, Trigger: TriggerTimer, StartedAt: micros(m.now())}
+	if err := m.ownNewer(ctx, run, s.ID); err != nil {
+		return err
+	}
+	return m.own(ctx, run, func(ctx context.Context, b *batch) error {
+		s.OpenedAt, s.LastAt, s.LastResult = 0, b.now, fact.Partial
+		s.Detail.Why = "Prumo was stopped while it read"
+		return b.tx.SaveScope(ctx, s)
+	})
+}
+
+// ownNewer gives a clock of their own to facts that were stored after the last
+// complete reading of their scope.
+func (m *Monitor) ownNewer(ctx context.Context, run RunRow, scope int64) error {
 	var newer []int64
 	err := m.store.View(ctx, func(tx Tx) error {
-		return eachOfScope(ctx, tx, s.ID, false, func(f *FactRow) {
-			if f.ObservedAt > s.LastCompleteAt && !f.Own {
+		scopes, err := tx.ScopesOf(ctx, []int64{scope})
+		if err != nil || len(scopes) == 0 {
+			return err
+		}
+		return eachOfScope(ctx, tx, scope, false, func(f *FactRow) {
+			if f.ObservedAt > scopes[0].LastCompleteAt && !f.Own {
 				newer = append(newer, f.ID)
 			}
 		})
@@ -406,7 +432,6 @@ func (m *Monitor) recoverScope(ctx context.Context, s ScopeRow) error {
 	if err != nil {
 		return err
 	}
-	run := RunRow{Source: s.Source, Trigger: TriggerTimer, StartedAt: micros(m.now())}
 	for part := range slices.Chunk(newer, step) {
 		err := m.own(ctx, run, func(ctx context.Context, b *batch) error {
 			rows, err := b.tx.FactsByID(ctx, part, false)
@@ -419,11 +444,7 @@ func (m *Monitor) recoverScope(ctx context.Context, s ScopeRow) error {
 			return err
 		}
 	}
-	return m.own(ctx, run, func(ctx context.Context, b *batch) error {
-		s.OpenedAt, s.LastAt, s.LastResult = 0, b.now, fact.Partial
-		s.Detail.Why = "Prumo was stopped while it read"
-		return b.tx.SaveScope(ctx, s)
-	})
+	return nil
 }
 
 // own runs fn in a transaction of a run of our own, which begins and ends with it.
