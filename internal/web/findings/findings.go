@@ -24,14 +24,20 @@ import (
 type Store interface {
 	Findings(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Finding], error)
 	Finding(ctx context.Context, id string) (monitor.Finding, bool, error)
-	Facts(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.FactView], error)
+	Fact(ctx context.Context, source, id string) (monitor.FactView, bool, error)
 	Intervals(ctx context.Context, f monitor.Filter) ([]monitor.Interval, error)
 	Sources(ctx context.Context) ([]monitor.Source, error)
+}
+
+// A Finder finds the source of a thing that another one names.
+type Finder interface {
+	Facts(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.FactView], error)
 }
 
 // Area is the pages with what they need.
 type Area struct {
 	Store      Store
+	Finder     Finder
 	Deliveries alerts.Log
 	Catalogue  web.Catalogue
 }
@@ -207,14 +213,14 @@ func (a Area) evidence(ctx context.Context, r *web.Request, v *oneView) error {
 	if strings.HasPrefix(v.f.Fact, "set:") {
 		return nil
 	}
-	page, err := a.Store.Facts(ctx, monitor.Filter{Source: []string{v.f.Source}, Fact: v.f.Fact, Kind: []string{v.f.Kind}, Gone: true, Limit: 1})
+	f, ok, err := a.Store.Fact(ctx, v.f.Source, v.f.Fact)
 	if err != nil {
 		return fmt.Errorf("read a fact: %w", err)
 	}
-	if len(page.Items) == 0 {
+	if !ok || f.Kind != v.f.Kind {
 		return nil
 	}
-	v.fact, v.hasFact = page.Items[0], true
+	v.fact, v.hasFact = f, true
 	v.fields = things.Fields(r.Env, v.fact.Kind, v.fact.Data)
 	if v.def == nil {
 		return nil
@@ -236,13 +242,18 @@ func known(f monitor.FactView) *fact.Fact {
 // cannot be filled shows "?" in its place; nothing hangs on it.
 func (a Area) lookup(ctx context.Context) check.Lookup {
 	return func(kind string, id fact.Ref, from string) (*fact.Fact, bool) {
-		for _, source := range [][]string{{from}, nil} {
-			page, err := a.Store.Facts(ctx, monitor.Filter{Source: source, Kind: []string{kind}, Fact: string(id), Limit: 1})
-			if err == nil && len(page.Items) > 0 {
-				return known(page.Items[0]), true
+		f, ok, err := a.Store.Fact(ctx, from, string(id))
+		if err == nil && (!ok || f.Kind != kind) {
+			page, ferr := a.Finder.Facts(ctx, monitor.Filter{Kind: []string{kind}, Fact: string(id), Limit: 1})
+			if ferr != nil || len(page.Items) == 0 {
+				return nil, false
 			}
+			f, ok, err = a.Store.Fact(ctx, page.Items[0].Source, string(id))
 		}
-		return nil, false
+		if err != nil || !ok || f.Kind != kind {
+			return nil, false
+		}
+		return known(f), true
 	}
 }
 

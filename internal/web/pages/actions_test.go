@@ -165,3 +165,22 @@ func TestAssets(t *testing.T) {
 		t.Errorf("an old address: %d %v", w.Code, w.Header())
 	}
 }
+
+// A finding shows the fields that its check reads, and a thing all of them: a
+// list of facts carries no data, so both must read the fact itself.
+func TestEvidenceIsShown(t *testing.T) {
+	s := stores(t)["full"]
+	h := serve(t, s, access.Viewer)
+	for path, want := range map[string][]string{
+		"/findings/f0001":                              {"mfa</dt>", "u02 opens gitea with one factor", "Ask u02 to enrol"},
+		"/things/code/gitea%2Fu02":                     {"mfa</dt>", "last_sign_in</dt>", "not said", "people/u02</a>"},
+		"/things/code/gitea%2Fu02?at=2026-11-01T10:00": {"mfa</dt>"},
+	} {
+		body := get(h, path, "en").Body.String()
+		for _, w := range want {
+			if !strings.Contains(body, w) {
+				t.Errorf("GET %s: %q is not in the page", path, w)
+			}
+		}
+	}
+}

@@ -41,17 +41,17 @@ type Config struct {
 func All(c Config) []web.Page {
 	one := []web.Page{
 		posture.Area{Store: c.Store, Catalogue: c.Catalogue}.Page(),
-		findings.Area{Store: c.Store, Deliveries: c.Log, Catalogue: c.Catalogue}.List(),
-		findings.Area{Store: c.Store, Deliveries: c.Log, Catalogue: c.Catalogue}.One(),
+		findings.Area{Store: c.Store, Finder: c.Store, Deliveries: c.Log, Catalogue: c.Catalogue}.List(),
+		findings.Area{Store: c.Store, Finder: c.Store, Deliveries: c.Log, Catalogue: c.Catalogue}.One(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.One(),
 		frameworks.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),
 		frameworks.Area{Store: c.Store, Catalogue: c.Catalogue}.One(),
 		checks.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),
 		checks.Area{Store: c.Store, Catalogue: c.Catalogue}.One(),
-		things.Area{Store: c.Store, Strips: c.Store, Catalogue: c.Catalogue, SetOwner: c.SetOwner}.List(),
-		things.Area{Store: c.Store, Strips: c.Store, Catalogue: c.Catalogue, SetOwner: c.SetOwner}.One(),
-		things.Area{Store: c.Store, Strips: c.Store, Catalogue: c.Catalogue, SetOwner: c.SetOwner}.Owner(),
+		things.Area{Store: c.Store, Frame: c.Store, Catalogue: c.Catalogue, SetOwner: c.SetOwner}.List(),
+		things.Area{Store: c.Store, Frame: c.Store, Catalogue: c.Catalogue, SetOwner: c.SetOwner}.One(),
+		things.Area{Store: c.Store, Frame: c.Store, Catalogue: c.Catalogue, SetOwner: c.SetOwner}.Owner(),
 	}
 	one = append(one, exceptions.Area{Store: c.Store, Actions: c.Exceptions, Catalogue: c.Catalogue}.Pages()...)
 	one = append(one, sources.Area{Store: c.Store, Actions: c.Sources, Catalogue: c.Catalogue}.Pages()...)

@@ -17,24 +17,26 @@ import (
 	"prumo.dev/prumo/internal/web/ui"
 )
 
-// A Store answers what the pages show.
+// A Store answers what the pages show. Facts lists facts without their data;
+// Fact reads one with it and answers false where there is none.
 type Store interface {
 	Facts(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.FactView], error)
+	Fact(ctx context.Context, source, id string) (monitor.FactView, bool, error)
 	FactHistory(ctx context.Context, source, id string) ([]monitor.FactVersion, error)
 	Verdicts(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Verdict], error)
 	Intervals(ctx context.Context, f monitor.Filter) ([]monitor.Interval, error)
-	Sources(ctx context.Context) ([]monitor.Source, error)
 }
 
-// A Stripper answers the last days of checks.
-type Stripper interface {
+// A Frame answers what stands around a thing: the sources, and the last days of checks.
+type Frame interface {
+	Sources(ctx context.Context) ([]monitor.Source, error)
 	Strip(ctx context.Context, checks []string, source, fact string, days int) (map[string][]monitor.Day, error)
 }
 
 // Area is the pages with what they need.
 type Area struct {
 	Store     Store
-	Strips    Stripper
+	Frame     Frame
 	Catalogue web.Catalogue
 	SetOwner  func(ctx context.Context, by, source, id, owner string) error
 }
@@ -61,7 +63,7 @@ type listView struct {
 }
 
 func (a Area) list(ctx context.Context, r *web.Request) (web.View, error) {
-	sources, err := a.Store.Sources(ctx)
+	sources, err := a.Frame.Sources(ctx)
 	if err != nil {
 		return web.View{}, fmt.Errorf("list sources: %w", err)
 	}
@@ -103,12 +105,7 @@ func (a Area) one(ctx context.Context, r *web.Request) (web.View, error) {
 	if err != nil {
 		return web.View{}, err
 	}
-	v := oneView{fact: f, name: Name(f), fields: Fields(r.Env, f.Kind, f.Data), catalogue: a.Catalogue}
-	for _, x := range v.fields {
-		if x.Ref != "" && x.Known {
-			v.refs = append(v.refs, ref{field: x.Name, kind: x.Ref, id: x.Value, href: r.Link("/things", "kind", x.Ref, "q", x.Value)})
-		}
-	}
+	v := oneView{fact: f, name: Name(f), catalogue: a.Catalogue}
 	page, err := a.Store.Verdicts(ctx, monitor.Filter{Fact: id, Source: []string{source}, Kind: []string{f.Kind}, Limit: 200, At: r.At})
 	if err != nil {
 		return web.View{}, fmt.Errorf("list verdicts: %w", err)
@@ -116,6 +113,12 @@ func (a Area) one(ctx context.Context, r *web.Request) (web.View, error) {
 	v.verdicts = sorted(page.Items)
 	if err := a.past(ctx, r, &v); err != nil {
 		return web.View{}, err
+	}
+	v.fields = Fields(r.Env, f.Kind, v.fact.Data)
+	for _, x := range v.fields {
+		if x.Ref != "" && x.Known {
+			v.refs = append(v.refs, ref{field: x.Name, kind: x.Ref, id: x.Value, href: r.Link("/things", "kind", x.Ref, "q", x.Value)})
+		}
 	}
 	return web.View{
 		Title: v.name, Body: one(r.Env, v),
@@ -129,7 +132,14 @@ func (a Area) one(ctx context.Context, r *web.Request) (web.View, error) {
 // find reads the fact. An id is unique within a source and a kind: where the
 // address names no kind and there are several, the first is shown.
 func (a Area) find(ctx context.Context, r *web.Request, source, id string) (monitor.FactView, error) {
-	page, err := a.Store.Facts(ctx, monitor.Filter{Source: []string{source}, Fact: id, Kind: r.Query["kind"], Gone: true, Limit: 1, At: r.At})
+	f, ok, err := a.Store.Fact(ctx, source, id)
+	if err != nil {
+		return monitor.FactView{}, fmt.Errorf("read a fact: %w", err)
+	}
+	if kind := r.Query.Get("kind"); ok && (kind == "" || kind == f.Kind) {
+		return f, nil
+	}
+	page, err := a.Store.Facts(ctx, monitor.Filter{Source: []string{source}, Fact: id, Kind: r.Query["kind"], Gone: true, Limit: 1})
 	if err != nil {
 		return monitor.FactView{}, fmt.Errorf("read a fact: %w", err)
 	}
@@ -146,7 +156,7 @@ func (a Area) past(ctx context.Context, r *web.Request, v *oneView) (err error) 
 		ids = append(ids, x.Check)
 	}
 	if len(ids) > 0 {
-		if v.strips, err = a.Strips.Strip(ctx, ids, v.fact.Source, v.fact.ID, 90); err != nil {
+		if v.strips, err = a.Frame.Strip(ctx, ids, v.fact.Source, v.fact.ID, 90); err != nil {
 			return fmt.Errorf("read the strips: %w", err)
 		}
 	}
@@ -157,6 +167,13 @@ func (a Area) past(ctx context.Context, r *web.Request, v *oneView) (err error) 
 	intervals, err := a.Store.Intervals(ctx, monitor.Filter{Fact: v.fact.ID, Source: []string{v.fact.Source}, Kind: []string{v.fact.Kind}, Limit: 200})
 	if err != nil {
 		return fmt.Errorf("read the intervals: %w", err)
+	}
+	if r.Past() {
+		for _, x := range versions { // what it was then
+			if !x.From.After(r.At) && (x.To == nil || x.To.After(r.At)) && !x.Gone {
+				v.fact.Data = x.Data
+			}
+		}
 	}
 	v.history = History(versions, intervals, r.Instant())
 	if len(v.history) > maxEvents {

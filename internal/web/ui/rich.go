@@ -3,30 +3,42 @@ package ui
 import (
 	"context"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/a-h/templ"
 )
 
 // Template shows a text of a check as its file says it: what stands in {{…}} is
-// filled in for each thing, and shown as code.
+// filled in for each thing, and shown as code like what stands in backquotes.
 func Template(s string) templ.Component {
+	return marked(s, regexp.MustCompile("\\{\\{(.+?)\\}\\}|`([^`]+)`"))
+}
+
+// Prose shows a filled text of a check: what stands in backquotes as code.
+func Prose(s string) templ.Component { return marked(s, regexp.MustCompile("`([^`]+)`")) }
+
+// marked shows what a pattern's group holds as code, and the rest as text.
+func marked(s string, pattern *regexp.Regexp) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		for s != "" {
-			before, rest, found := strings.Cut(s, "{{")
-			expression, after, closed := strings.Cut(rest, "}}")
-			if !found || !closed {
-				before, expression, after = s, "", ""
-			}
-			if _, err := io.WriteString(w, templ.EscapeString(before)); err != nil {
+			m := pattern.FindStringSubmatchIndex(s)
+			if m == nil {
+				_, err := io.WriteString(w, templ.EscapeString(s))
 				return err
 			}
-			if expression != "" {
-				if err := Code(strings.TrimSpace(expression)).Render(ctx, w); err != nil {
+			if _, err := io.WriteString(w, templ.EscapeString(s[:m[0]])); err != nil {
+				return err
+			}
+			for i := 2; i+1 < len(m); i += 2 {
+				if m[i] < 0 {
+					continue
+				}
+				if err := Code(strings.TrimSpace(s[m[i]:m[i+1]])).Render(ctx, w); err != nil {
 					return err
 				}
 			}
-			s = after
+			s = s[m[1]:]
 		}
 		return nil
 	})

@@ -55,6 +55,7 @@ func (s *Store) Facts(_ context.Context, f monitor.Filter) (monitor.Page[monitor
 	for _, x := range s.facts {
 		if anyOf(f.Kind, x.Kind) && anyOf(f.Source, x.Source) && (f.Fact == "" || f.Fact == x.ID) &&
 			holds(f.Text, x.ID, x.Name, x.Owner) && (f.Gone || x.GoneAt == nil) {
+			x.Data = nil // as in the store, a list carries no data
 			out = append(out, x)
 		}
 	}
@@ -63,6 +64,15 @@ func (s *Store) Facts(_ context.Context, f monitor.Filter) (monitor.Page[monitor
 		"source":  func(x monitor.FactView) string { return x.Source },
 		"changed": func(x monitor.FactView) string { return x.ChangedAt.Format("20060102150405") },
 	}), f), nil
+}
+
+// Fact returns one fact with its data.
+func (s *Store) Fact(_ context.Context, source, id string) (monitor.FactView, bool, error) {
+	i := slices.IndexFunc(s.facts, func(f monitor.FactView) bool { return f.Source == source && f.ID == id })
+	if i < 0 {
+		return monitor.FactView{}, false, nil
+	}
+	return s.facts[i], true, nil
 }
 
 // Verdicts lists verdicts.
