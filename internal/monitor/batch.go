@@ -239,6 +239,7 @@ func (b *batch) compare(rd *reading, f *incoming, row *FactRow, res *BatchResult
 		res.Same++
 	}
 	row.Scope, row.Origin, row.ObservedAt = rd.scope.ID, f.Origin, f.at
+	row.Own = row.Own && f.at > rd.scope.LastCompleteAt
 	b.c.Facts = append(b.c.Facts, row)
 	b.c.observation(row, rd.scope.Name)
 	return changed, !changed

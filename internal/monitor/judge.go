@@ -97,7 +97,7 @@ func (b *batch) settle(ctx context.Context, f *FactRow, lc *liveCheck, res check
 		return b.finding(ctx, f, lc, v)
 	}
 	v.Finding = old.Finding
-	if v.Own == OwnFresh && old.Own == OwnStale {
+	if old.Own == OwnStale {
 		b.c.Fresh = append(b.c.Fresh, OverlayKey{Scope: old.Scope, Fact: f.ID, Fresh: lc.row.Fresh})
 	}
 	if res.Outcome == old.Outcome && lc.Version == old.Version {
@@ -168,12 +168,12 @@ func (b *batch) moveScope(ctx context.Context, facts []*FactRow) error {
 				continue
 			}
 			v := *old
-			v.Scope = f.Scope
+			v.Scope, v.Own, v.StaleAt = f.Scope, OwnNo, 0
 			if f.Own {
 				v.Own, v.StaleAt = OwnFresh, f.ObservedAt+lc.row.Fresh
-				if old.Own == OwnStale {
-					b.c.Fresh = append(b.c.Fresh, OverlayKey{Scope: old.Scope, Fact: f.ID, Fresh: lc.row.Fresh})
-				}
+			}
+			if old.Own == OwnStale {
+				b.c.Fresh = append(b.c.Fresh, OverlayKey{Scope: old.Scope, Fact: f.ID, Fresh: lc.row.Fresh})
 			}
 			b.move(old, &v)
 		}
