@@ -133,8 +133,7 @@ func (c console) Resend(ctx context.Context, id string) error { return shown(c.e
 type deliveries struct{ e *engine }
 
 func (d deliveries) Deliveries(ctx context.Context, f monitor.Filter) (monitor.Page[alerts.Delivery], error) {
-	af := alertstore.Filter{Filter: f, Cause: f.Text}
-	af.Text = ""
+	af := alertstore.Filter{Filter: f}
 	for _, s := range f.Status {
 		af.State = append(af.State, alertstore.State(s))
 	}

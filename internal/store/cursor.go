@@ -15,7 +15,7 @@ var ErrCursor = errors.New("the cursor is not one of this list; leave it out to 
 
 // maxExamined is how many rows one page looks at: a filter that matches little
 // gives a short page with a cursor instead of a slow one.
-const maxExamined = 20000
+const maxExamined = 8000
 
 // maxSorted is how many rows a list sorts by a column that has no index.
 const maxSorted = 2000

@@ -174,8 +174,8 @@ func (h *heart) Members(ctx context.Context, facts []int64) ([]monitor.MemberRow
 }
 
 // MembersDue implements monitor.Tx.
-func (h *heart) MembersDue(ctx context.Context, now int64, limit int) ([]monitor.MemberRow, error) {
-	rows, err := h.Query(ctx, "SELECT chk, fact, cell, due_at FROM member WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at, fact LIMIT $2", now, limit)
+func (h *heart) MembersDue(ctx context.Context, chk, now int64, limit int) ([]monitor.MemberRow, error) {
+	rows, err := h.Query(ctx, "SELECT chk, fact, cell, due_at FROM member WHERE chk = $1 AND due_at IS NOT NULL AND due_at <= $2 ORDER BY due_at, fact LIMIT $3", chk, now, limit)
 	return scanAll(rows, err, scanMember)
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"prumo.dev/prumo/internal/check"
 	"prumo.dev/prumo/internal/monitor"
@@ -55,6 +56,9 @@ func (db *DB) Facts(ctx context.Context, f monitor.Filter) (page monitor.Page[mo
 			return err
 		}
 		if err := tx.factCounts(ctx, c, rows); err != nil {
+			return err
+		}
+		if err := tx.factData(ctx, f.At, rows); err != nil {
 			return err
 		}
 		page.Next, page.Total = l.next, l.total
@@ -317,6 +321,35 @@ func (tx *Tx) factCounts(ctx context.Context, c *catalog, facts []factRow) error
 		count(&byID[r.fact].v.Counts, s, stale, 1)
 	}
 	return nil
+}
+
+// factData adds the facts' data: what is held now, or what was held at an instant.
+func (tx *Tx) factData(ctx context.Context, at time.Time, facts []factRow) error {
+	byID := make(map[int64]*factRow, len(facts))
+	ids := make([]int64, 0, len(facts))
+	for i := range facts {
+		byID[facts[i].id] = &facts[i]
+		ids = append(ids, facts[i].id)
+	}
+	type row struct {
+		fact int64
+		data []byte
+	}
+	scan := func(rows *sql.Rows) (r row, err error) { return r, rows.Scan(&r.fact, &r.data) }
+	held, err := gather(ctx, tx, nil, ids, func(in string) string {
+		return "SELECT fact, data FROM fact_data WHERE fact IN " + in
+	}, scan)
+	if err == nil && !at.IsZero() {
+		var past []row
+		past, err = gather(ctx, tx, []any{Micros(at)}, ids, func(in string) string {
+			return "SELECT fact, data FROM fact_version WHERE from_at <= $1 AND to_at > $1 AND late = 0 AND fact IN " + in
+		}, scan)
+		held = append(held, past...)
+	}
+	for _, r := range held {
+		byID[r.fact].v.Data = json.RawMessage(r.data)
+	}
+	return err
 }
 
 // Fact finds a fact of a source by its id, with its data; where the id has

@@ -232,7 +232,7 @@ CREATE TABLE member (
   PRIMARY KEY (chk, fact)
 );
 CREATE INDEX member_fact ON member (fact);
-CREATE INDEX member_due ON member (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX member_due ON member (chk, due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE member_total (
   chk BIGINT NOT NULL,
   cell SMALLINT NOT NULL,
