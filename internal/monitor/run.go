@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"slices"
 
 	"prumo.dev/prumo/internal/fact"
@@ -165,7 +166,7 @@ func (rd *reading) see(f *incoming) {
 	rd.count++
 	rd.newest = max(rd.newest, f.at)
 	rd.marks = append(rd.marks, mark{f.id, f.at})
-	fmt.Fprintf(rd.digest, "%s %q\n", f.Kind, f.ID)
+	io.WriteString(rd.digest, f.Kind+"\x00"+f.ID+"\x00") //nolint:errcheck // a hash returns none
 	rd.digest.Write(f.hash[:])
 }
 

@@ -97,7 +97,7 @@ type verdictTx interface {
 	Set(ctx context.Context, kind string, now int64) (FactRow, error)
 	// Members lists the cells of facts in the counted set checks.
 	Members(ctx context.Context, facts []int64) ([]MemberRow, error)
-	MembersDue(ctx context.Context, now int64, limit int) ([]MemberRow, error)
+	MembersDue(ctx context.Context, chk, now int64, limit int) ([]MemberRow, error)
 	MemberTotals(ctx context.Context, chk int64, cells int) ([]int64, error)
 	MemberNextDue(ctx context.Context, chk int64) (int64, error)
 	DropMembers(ctx context.Context, chk int64) error

@@ -120,15 +120,13 @@ func (b *batch) flipSet(ctx context.Context, lc *liveCheck, v *VerdictRow) error
 		return nil
 	}
 	b.force = true
-	rows, err := b.tx.MembersDue(ctx, b.now, step)
+	rows, err := b.tx.MembersDue(ctx, lc.row.ID, b.now, step)
 	if err != nil {
 		return err
 	}
 	var ids []int64
 	for _, r := range rows {
-		if r.Check == lc.row.ID {
-			ids = append(ids, r.Fact)
-		}
+		ids = append(ids, r.Fact)
 	}
 	slices.Sort(ids)
 	facts, err := b.tx.FactsByID(ctx, ids, true)

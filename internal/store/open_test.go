@@ -62,3 +62,19 @@ func TestPlaceholdersMayRepeatAndComeInAnyOrder(t *testing.T) {
 		t.Fatalf("got %d %d %d, %v, want 2 1 2", a, b, c, err)
 	}
 }
+
+func TestBindCountsOnlyWhereNumbersCountUp(t *testing.T) {
+	for text, want := range map[string]string{
+		"a = $1 AND b IN ($2,$3)": "a = ? AND b IN (?,?)",
+		"a = $2 AND b = $1":       "a = $2 AND b = $1",
+		"a = $1 OR b = $1":        "a = $1 OR b = $1",
+		"no placeholder":          "no placeholder",
+	} {
+		if got := SQLite.bind(text); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+		if got := Postgres.bind(text); got != text {
+			t.Errorf("PostgreSQL: got %s, want %s", got, text)
+		}
+	}
+}

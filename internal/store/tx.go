@@ -85,7 +85,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	if s := tx.prepared(ctx, query); s != nil {
 		res, err = s.ExecContext(ctx, args...)
 	} else {
-		res, err = tx.sql.ExecContext(ctx, query, args...)
+		res, err = tx.sql.ExecContext(ctx, tx.db.dialect.bind(query), args...)
 	}
 	if err != nil {
 		return 0, err
@@ -98,7 +98,7 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 	if s := tx.prepared(ctx, query); s != nil {
 		return s.QueryContext(ctx, args...)
 	}
-	return tx.sql.QueryContext(ctx, query, args...)
+	return tx.sql.QueryContext(ctx, tx.db.dialect.bind(query), args...)
 }
 
 // Row reads one row into dest, or returns ErrNotFound.
@@ -107,7 +107,7 @@ func (tx *Tx) Row(ctx context.Context, dest []any, query string, args ...any) er
 	if s := tx.prepared(ctx, query); s != nil {
 		err = s.QueryRowContext(ctx, args...).Scan(dest...)
 	} else {
-		err = tx.sql.QueryRowContext(ctx, query, args...).Scan(dest...)
+		err = tx.sql.QueryRowContext(ctx, tx.db.dialect.bind(query), args...).Scan(dest...)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
@@ -160,7 +160,7 @@ func (db *DB) prepare(ctx context.Context, texts []string) {
 		if known || full {
 			continue
 		}
-		s, err := db.writer.PrepareContext(ctx, text)
+		s, err := db.writer.PrepareContext(ctx, db.dialect.bind(text))
 		if err != nil {
 			return // it runs without
 		}
