@@ -283,7 +283,17 @@ func TestNothingAnswersWithoutSessionOrToken(t *testing.T) {
 }
 
 func TestPushedFactsAreJudgedAndGoneOnlyWhenComplete(t *testing.T) {
-	h := open(t, "sources:\n  - {name: fleet, connector: push}\n", nil)
+	t.Run("sqlite", func(t *testing.T) { pushedFacts(t, nil) })
+	t.Run("postgres", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("starts PostgreSQL")
+		}
+		pushedFacts(t, map[string]string{"PRUMO_DATABASE_URL": testkit.Postgres(t)})
+	})
+}
+
+func pushedFacts(t *testing.T, env map[string]string) {
+	h := open(t, "sources:\n  - {name: fleet, connector: push}\n", env)
 	line := func(id string, encrypted bool) string {
 		return fmt.Sprintf(`{"kind":"host","id":%q,"source":"fleet","observed_at":%q,"data":{"name":%q,"container":false,"disk_encrypted":%v}}`,
 			id, time.Now().UTC().Format(time.RFC3339), id, encrypted) + "\n"
