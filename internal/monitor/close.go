@@ -297,7 +297,10 @@ func (m *Monitor) closePartial(ctx context.Context, run RunRow, rd *reading, res
 		if err != nil {
 			return err
 		}
-		s.OpenedAt, s.LastAt, s.LastResult, s.Detail = m.stillOpen(rd), b.now, result, rd.scope.Detail
+		s.OpenedAt, s.LastAt = m.stillOpen(rd), b.now
+		if !rd.scope.Detail.Targeted || s.LastResult == "" {
+			s.LastResult, s.Detail = result, rd.scope.Detail
+		}
 		if err := b.tx.SaveScope(ctx, s); err != nil {
 			return err
 		}

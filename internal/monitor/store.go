@@ -174,6 +174,7 @@ type ScopeDetail struct {
 	Status     int // HTTP status that ended it, if one did
 	Why        string
 	Permission string // that is missing, in the vendor's words
+	Targeted   bool   // only announced things were read again; what the scope covered before stands
 }
 
 // A BatchResult says what became of a batch.

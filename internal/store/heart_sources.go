@@ -211,8 +211,13 @@ func (h *heart) EndRun(ctx context.Context, r monitor.RunRow, now int64, result,
 	if _, err := h.Exec(ctx, "UPDATE run SET ended_at = $1 WHERE id = $2", now, r.ID); err != nil {
 		return fmt.Errorf("end a run: %w", err)
 	}
-	if result == "" {
+	switch {
+	case result == "":
 		return nil
+	case r.Trigger == monitor.TriggerEvent || r.Trigger == monitor.TriggerTripwire:
+		// What a few things answered says nothing about the source as a whole.
+		_, err := h.Exec(ctx, "UPDATE source SET last_read_at = $1, reading_since = NULL WHERE id = $2", now, r.Source)
+		return err
 	}
 	_, err := h.Exec(ctx, "UPDATE source SET last_read_at = $1, last_result = $2, last_why = $3, reading_since = NULL WHERE id = $4", now, result, why, r.Source)
 	return err
