@@ -151,13 +151,23 @@ func (m *Monitor) mayApprove(ctx context.Context, tx Tx, e ExceptionRow, by stri
 
 // ApproveException puts an exception into force.
 func (m *Monitor) ApproveException(ctx context.Context, id, by string) error {
+	return m.approve(ctx, id, by, false)
+}
+
+// ApproveInstead is ApproveException by somebody who may stand in for whoever
+// the request was put to. They cannot be the requester or the owner either.
+func (m *Monitor) ApproveInstead(ctx context.Context, id, by string) error {
+	return m.approve(ctx, id, by, true)
+}
+
+func (m *Monitor) approve(ctx context.Context, id, by string, instead bool) error {
 	return m.decide(ctx, id, by, "approved", func(b *batch, e *ExceptionRow) error {
 		switch {
 		case e.ApprovedAt != 0:
 			return refusef("it is approved already")
 		case e.RevokedAt != 0 || e.EndedAt != 0 || e.EndsAt <= b.now:
 			return refusef("it has ended")
-		case e.Approver != "" && e.Approver != by:
+		case e.Approver != "" && e.Approver != by && !instead:
 			return refusef("it was put to %s", e.Approver)
 		}
 		if err := m.mayApprove(ctx, b.tx, *e, by); err != nil {

@@ -39,6 +39,8 @@ type DB struct {
 
 	mu    sync.Mutex           // guards stmts
 	stmts map[string]*sql.Stmt // of the writing connection, by text
+
+	trace func(query string, args []any) // of reads; for tests of their plans
 }
 
 // Open opens the database and brings its tables to this release.

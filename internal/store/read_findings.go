@@ -18,10 +18,10 @@ const findingColumns = `g.id, g.ext, g.chk, g.fact, g.scope, g.severity, g.owner
 const findingFrom = ` JOIN fact f ON f.id = g.fact JOIN source s ON s.id = g.source LEFT JOIN cause c ON c.id = g.cause
 	LEFT JOIN verdict v ON v.fact = g.fact AND v.chk = g.chk AND v.to_at IS NULL `
 
-// A foundRow is a finding with the keys by which lists go on.
+// A foundRow is a finding with its row.
 type foundRow struct {
-	id, severity, due, closed int64
-	g                         monitor.Finding
+	id, severity, due int64
+	g                 monitor.Finding
 }
 
 func (c *catalog) scanFinding(rows *sql.Rows) (x foundRow, err error) {
@@ -37,7 +37,6 @@ func (c *catalog) scanFinding(rows *sql.Rows) (x foundRow, err error) {
 	if k := c.checks[chk]; k != nil {
 		g.Check = k.name
 	}
-	x.closed = closed.Int64
 	g.Severity, g.OpenedAt, g.DueAt = check.Severity(x.severity), Time(opened), Time(x.due) //nolint:gosec // stored by us, 1 to 4
 	g.EventAt, g.ClosedAt, g.AlertedAt = TimePtr(event), TimePtr(closed), TimePtr(alerted)
 	if closed.Valid && closed.Int64 > c.now {
@@ -52,10 +51,15 @@ func (c *catalog) scanFinding(rows *sql.Rows) (x foundRow, err error) {
 	return x, nil
 }
 
+// A lightRow is what lists need to decide about a finding.
+type lightRow struct {
+	id, severity, due, closed, opened, chk, source, fact int64
+	owner                                                string
+}
+
 // A findingOrder is an order that an index gives.
 type findingOrder struct {
-	by   string // columns of g, the last its id
-	key  func(foundRow) (a, b int64)
+	key  func(lightRow) (a, b int64)
 	down bool
 	a, b string // columns of the key
 }
@@ -64,15 +68,15 @@ func orderOf(f monitor.Filter) findingOrder {
 	column, down := sortOf(f.Sort)
 	switch {
 	case f.ClosedOnly:
-		return findingOrder{a: "g.closed_at", b: "g.id", down: true, key: func(x foundRow) (int64, int64) { return x.closed, x.id }}
+		return findingOrder{a: "closed_at", b: "id", down: true, key: func(x lightRow) (int64, int64) { return x.closed, x.id }}
 	case column == "due" && f.OpenOnly:
-		return findingOrder{a: "g.due_at", b: "g.id", down: down, key: func(x foundRow) (int64, int64) { return x.due, x.id }}
+		return findingOrder{a: "due_at", b: "id", down: down, key: func(x lightRow) (int64, int64) { return x.due, x.id }}
 	case (column == "severity" || column == "") && f.OpenOnly:
-		return findingOrder{a: "g.severity", b: "g.id", down: down || column == "", key: func(x foundRow) (int64, int64) { return x.severity, x.id }}
+		return findingOrder{a: "severity", b: "id", down: down || column == "", key: func(x lightRow) (int64, int64) { return x.severity, x.id }}
 	case column == "opened":
-		return findingOrder{a: "g.id", b: "g.id", down: down, key: func(x foundRow) (int64, int64) { return x.id, x.id }}
+		return findingOrder{a: "id", b: "id", down: down, key: func(x lightRow) (int64, int64) { return x.id, x.id }}
 	}
-	return findingOrder{a: "g.id", b: "g.id", down: true, key: func(x foundRow) (int64, int64) { return x.id, x.id }}
+	return findingOrder{a: "id", b: "id", down: true, key: func(x lightRow) (int64, int64) { return x.id, x.id }}
 }
 
 // Findings lists findings: the open ones by severity, the worst first, or by
@@ -92,116 +96,159 @@ func (db *DB) Findings(ctx context.Context, f monitor.Filter) (page monitor.Page
 	return page, nil
 }
 
+// findingPiece is how many rows are looked at in one go.
+const findingPiece = 1000
+
 func (tx *Tx) findings(ctx context.Context, c *catalog, f monitor.Filter) (page monitor.Page[monitor.Finding], err error) {
-	order := orderOf(f)
+	l := &findingList{tx: tx, c: c, f: f, order: orderOf(f)}
+	if err := l.prepare(ctx); err != nil {
+		return page, err
+	}
 	cur, resumed, err := readCursor(f.Cursor, f.Sort)
 	if err != nil {
 		return page, err
 	}
-	w := tx.findingFilter(c, f)
-	page.Total = -1
-	if f.Text == "" && len(f.Status) == 0 && len(f.Kind) == 0 {
-		if err := tx.Row(ctx, []any{&page.Total}, "SELECT COUNT(*) FROM (SELECT 1 FROM finding g WHERE "+w.text()+" LIMIT 10001) x", w.args...); err != nil {
-			return page, err
-		}
-		if page.Total > 10000 {
-			page.Total = -1
-		}
-	}
 	limit, examined := pageSize(f), 0
 	for {
-		rows, err := tx.findingPiece(ctx, c, f, order, cur, resumed, 200)
+		light, err := l.piece(ctx, cur, resumed)
 		if err != nil {
 			return page, err
 		}
-		for _, x := range rows {
-			if len(page.Items) == limit || examined >= maxExamined/4 {
-				page.Next = cur.text()
-				return page, nil
-			}
-			a, b := order.key(x)
-			cur, resumed = cursor{Sort: f.Sort, A: a, ID: b}, true
-			examined++
-			if anyOf(f.Status, x.g.Status) && anyOf(f.Kind, x.g.Kind) && has(f.Text, x.g.Check, x.g.Fact, x.g.Name, x.g.Owner) {
-				page.Items = append(page.Items, x.g)
+		var want []int64
+		for _, x := range light {
+			if l.takes(x) {
+				want = append(want, x.id)
 			}
 		}
-		if len(rows) < 200 {
+		full, err := l.full(ctx, want)
+		if err != nil {
+			return page, err
+		}
+		for _, x := range light {
+			if len(page.Items) == limit {
+				page.Next, page.Total = cur.text(), l.total
+				return page, nil
+			}
+			a, b := l.order.key(x)
+			cur, resumed = cursor{Sort: f.Sort, A: a, ID: b}, true
+			if g, ok := full[x.id]; ok && anyOf(f.Status, g.Status) && anyOf(f.Kind, g.Kind) && has(f.Text, g.Check, g.Fact, g.Name, g.Owner) {
+				page.Items = append(page.Items, g)
+			}
+		}
+		examined += len(light)
+		switch {
+		case len(light) < findingPiece:
+			page.Total = l.total
+			if f.Cursor == "" {
+				page.Total = int64(len(page.Items))
+			}
+			return page, nil
+		case examined >= maxExamined:
+			page.Next, page.Total = cur.text(), l.total
 			return page, nil
 		}
 	}
 }
 
-func (tx *Tx) findingPiece(ctx context.Context, c *catalog, f monitor.Filter, o findingOrder, cur cursor, resumed bool, n int) ([]foundRow, error) {
-	w := tx.findingFilter(c, f)
+type findingList struct {
+	tx      *Tx
+	c       *catalog
+	f       monitor.Filter
+	order   findingOrder
+	facts   []int64 // where one id is asked for
+	checks  map[int64]bool
+	sources map[int64]bool
+	total   int64
+}
+
+// prepare turns names into ids, and counts where that is quick.
+func (l *findingList) prepare(ctx context.Context) error {
+	f := l.f
+	l.total, l.checks, l.sources = -1, map[int64]bool{}, map[int64]bool{}
+	for _, x := range l.c.checks {
+		l.checks[x.id] = l.c.takes(monitor.Filter{Check: f.Check, Control: f.Control}, x, 0)
+	}
+	for _, s := range l.c.sources {
+		l.sources[s.id] = anyOf(f.Source, s.name)
+	}
+	if f.Fact != "" {
+		var err error
+		l.facts, err = l.tx.factIDs(ctx, f.Fact)
+		return err
+	}
+	if f.OpenOnly && !l.c.past && len(f.Check)+len(f.Control)+len(f.Source)+len(f.Owner)+len(f.Severity)+len(f.Status)+len(f.Kind)+len(f.Text) == 0 {
+		if err := l.tx.Row(ctx, []any{&l.total}, "SELECT COUNT(*) FROM (SELECT 1 FROM finding g WHERE g.closed_at IS NULL LIMIT 10001) x"); err != nil {
+			return err
+		}
+		if l.total > 10000 {
+			l.total = -1
+		}
+	}
+	return nil
+}
+
+func (l *findingList) takes(x lightRow) bool {
+	f := l.f
+	now := l.c.now
+	open := x.closed == 0 || l.c.past && x.closed > now
+	return l.checks[x.chk] && l.sources[x.source] && anyOf(f.Owner, x.owner) && anyOf(f.Severity, check.Severity(x.severity)) && //nolint:gosec // stored by us, 1 to 4
+		(!l.c.past || x.opened <= now) && (!f.OpenOnly || open) && (!f.ClosedOnly || !open)
+}
+
+// piece walks an index; it decides nothing that the index cannot.
+func (l *findingList) piece(ctx context.Context, cur cursor, resumed bool) ([]lightRow, error) {
+	w, o := &where{}, l.order
+	if l.f.OpenOnly && !l.c.past {
+		w.and("closed_at IS NULL")
+	}
+	if l.f.ClosedOnly {
+		w.and("closed_at IS NOT NULL")
+	}
+	if l.f.Fact != "" {
+		in(w, "fact", l.facts)
+	}
 	op, dir := ">", ""
 	if o.down {
 		op, dir = "<", " DESC"
+	}
+	by := o.a + dir
+	if o.a != o.b {
+		by += ", " + o.b + dir
 	}
 	if resumed && o.a == o.b {
 		w.and(o.a+" "+op+" ?", cur.ID)
 	} else if resumed {
 		w.and("("+o.a+", "+o.b+") "+op+" (?, ?)", cur.A, cur.ID)
 	}
-	by := o.a + dir
-	if o.b != o.a {
-		by += ", " + o.b + dir
-	}
-	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT %s FROM finding g%sWHERE %s ORDER BY %s LIMIT %d", findingColumns, findingFrom, w.text(), by, n), w.args...)
-	return scanAll(rows, err, c.scanFinding)
+	rows, err := l.tx.Query(ctx, fmt.Sprintf(`SELECT id, severity, due_at, COALESCE(closed_at, 0), opened_at, chk, source, fact, owner
+		FROM finding WHERE %s ORDER BY %s LIMIT %d`, w.text(), by, findingPiece), w.args...)
+	return scanAll(rows, err, func(rows *sql.Rows) (x lightRow, err error) {
+		return x, rows.Scan(&x.id, &x.severity, &x.due, &x.closed, &x.opened, &x.chk, &x.source, &x.fact, &x.owner)
+	})
 }
 
-// findingFilter puts into SQL what columns of the finding can answer.
-func (tx *Tx) findingFilter(c *catalog, f monitor.Filter) *where {
-	w := &where{}
-	switch {
-	case c.past:
-		w.and("g.opened_at <= ?", c.now)
-		if f.OpenOnly {
-			w.and("(g.closed_at IS NULL OR g.closed_at > ?)", c.now)
-		}
-		if f.ClosedOnly {
-			w.and("g.closed_at <= ?", c.now)
-		}
-	case f.OpenOnly:
-		w.and("g.closed_at IS NULL")
-	case f.ClosedOnly:
-		w.and("g.closed_at IS NOT NULL")
+// full reads findings with what is known of their facts and verdicts; only as
+// many as a page shows, unless texts are searched.
+func (l *findingList) full(ctx context.Context, ids []int64) (map[int64]monitor.Finding, error) {
+	if n := pageSize(l.f); len(ids) > n && l.f.Text == "" && len(l.f.Status)+len(l.f.Kind) == 0 {
+		ids = ids[:n]
 	}
-	if len(f.Check)+len(f.Control) > 0 {
-		var ids []int64
-		for _, x := range c.checks {
-			if c.takes(monitor.Filter{Check: f.Check, Control: f.Control}, x, 0) {
-				ids = append(ids, x.id)
-			}
-		}
-		slices.Sort(ids)
-		in(w, "g.chk", ids)
+	rows, err := gather(ctx, l.tx, nil, ids, func(in string) string {
+		return "SELECT " + findingColumns + " FROM finding g" + findingFrom + "WHERE g.id IN " + in
+	}, l.c.scanFinding)
+	out := make(map[int64]monitor.Finding, len(rows))
+	for _, x := range rows {
+		out[x.id] = x.g
 	}
-	if len(f.Source) > 0 {
-		var ids []int64
-		for _, s := range c.sources {
-			if slices.Contains(f.Source, s.name) {
-				ids = append(ids, s.id)
-			}
-		}
-		slices.Sort(ids)
-		in(w, "g.source", ids)
-	}
-	if len(f.Severity) > 0 {
-		var ids []int64
-		for _, s := range f.Severity {
-			ids = append(ids, int64(s))
-		}
-		in(w, "g.severity", ids)
-	}
-	if len(f.Owner) > 0 {
-		in(w, "g.owner", f.Owner)
-	}
-	if f.Fact != "" {
-		w.and("g.fact IN (SELECT id FROM fact WHERE fid = ? AND kind IN (SELECT kind FROM scope_kind UNION SELECT kind FROM fact WHERE id < 0))", f.Fact)
-	}
-	return w
+	return out, err
+}
+
+// factIDs finds the facts and sets that have an id, whatever their kind and source.
+func (tx *Tx) factIDs(ctx context.Context, id string) ([]int64, error) {
+	rows, err := tx.Query(ctx, "SELECT id FROM fact WHERE fid = $1 AND kind IN (SELECT kind FROM scope_kind UNION SELECT kind FROM chk) LIMIT 1000", id)
+	ids, err := scanAll(rows, err, func(rows *sql.Rows) (x int64, err error) { return x, rows.Scan(&x) })
+	slices.Sort(ids)
+	return ids, err
 }
 
 // Finding finds one finding by its id.

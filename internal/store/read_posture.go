@@ -73,8 +73,7 @@ func (db *DB) Posture(ctx context.Context, at time.Time) (p monitor.Posture, err
 		if p.Sources, err = tx.sourceViews(ctx, c, p.ByCheck); err != nil {
 			return err
 		}
-		if err := tx.Row(ctx, []any{&p.Open, &p.Late}, `SELECT COUNT(*), COALESCE(SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END), 0) FROM finding
-			WHERE opened_at <= $1 AND (closed_at IS NULL OR closed_at > $1)`, c.now); err != nil {
+		if p.Open, p.Late, err = tx.openFindings(ctx, c); err != nil {
 			return err
 		}
 		all, err := tx.latencies(ctx, c)
@@ -90,6 +89,30 @@ func (db *DB) Posture(ctx context.Context, at time.Time) (p monitor.Posture, err
 		return p, fmt.Errorf("read the posture: %w", err)
 	}
 	return p, nil
+}
+
+// openFindings counts the findings that are open at the catalog's instant, and
+// those of them that are late.
+func (tx *Tx) openFindings(ctx context.Context, c *catalog) (open, late int64, err error) {
+	if !c.past {
+		if err := tx.Row(ctx, []any{&open}, "SELECT COUNT(*) FROM finding WHERE closed_at IS NULL"); err != nil {
+			return 0, 0, err
+		}
+		return open, late, tx.Row(ctx, []any{&late}, "SELECT COUNT(*) FROM finding WHERE closed_at IS NULL AND due_at < $1", c.now)
+	}
+	for _, which := range []string{"closed_at IS NULL", "closed_at > $3"} {
+		var n, l int64
+		args := []any{c.now, c.now, c.now}
+		if which == "closed_at IS NULL" {
+			args = args[:2]
+		}
+		err := tx.Row(ctx, []any{&n, &l}, "SELECT COUNT(*), COALESCE(SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END), 0) FROM finding WHERE opened_at <= $2 AND "+which, args...)
+		if err != nil {
+			return 0, 0, err
+		}
+		open, late = open+n, late+l
+	}
+	return open, late, nil
 }
 
 // Sources lists the connected systems and how they behave.
@@ -195,7 +218,7 @@ func (tx *Tx) latencies(ctx context.Context, c *catalog) (map[int64]monitor.Late
 			samples[s][kind] = append(samples[s][kind], us)
 		}
 		return err
-	}, "SELECT source, kind, us FROM latency WHERE at > $1 AND at <= $2 ORDER BY id DESC LIMIT 5000", c.now-30*24*time.Hour.Microseconds(), c.now)
+	}, "SELECT source, kind, us FROM (SELECT id, source, kind, us, at FROM latency ORDER BY id DESC LIMIT 5000) x WHERE at > $1 AND at <= $2", c.now-30*24*time.Hour.Microseconds(), c.now)
 	if err != nil {
 		return nil, fmt.Errorf("read latencies: %w", err)
 	}
@@ -381,7 +404,16 @@ func (tx *Tx) factDays(ctx context.Context, c *catalog, checks []string, source,
 	first := last - int64(days) + 1
 	const dayUS = 24 * 60 * 60 * 1_000_000
 	out := map[string][]monitor.Day{}
-	err := tx.each(ctx, func(rows *sql.Rows) error {
+	ids, err := tx.factIDs(ctx, fact)
+	if err != nil || len(ids) == 0 {
+		return out, err
+	}
+	w := &where{}
+	in(w, "v.fact", ids)
+	if source != "" {
+		w.and("s.name = ?", source)
+	}
+	read := func(rows *sql.Rows) error {
 		var chk, from int64
 		var to sql.NullInt64
 		var o check.Outcome
@@ -413,9 +445,12 @@ func (tx *Tx) factDays(ctx context.Context, c *catalog, checks []string, source,
 			}
 		}
 		return nil
-	}, `SELECT v.chk, v.outcome, v.from_at, v.to_at`+listedFrom+`WHERE f.fid = $1 AND f.kind IN (SELECT kind FROM scope_kind UNION SELECT kind FROM fact WHERE id < 0)
-		AND ($2 = '' OR s.name = $2) AND (v.to_at IS NULL OR v.to_at > $3) ORDER BY v.id`, fact, source, first*dayUS)
-	return out, err
+	}
+	if err := tx.each(ctx, read, "SELECT v.chk, v.outcome, v.from_at, v.to_at"+listedFrom+"WHERE v.to_at IS NULL AND "+w.text(), w.args...); err != nil {
+		return nil, err
+	}
+	w.and("v.to_at > ?", first*dayUS)
+	return out, tx.each(ctx, read, "SELECT v.chk, v.outcome, v.from_at, v.to_at"+listedFrom+"WHERE v.to_at IS NOT NULL AND "+w.text(), w.args...)
 }
 
 // Changes lists what turned since an instant, the newest first; first sights

@@ -358,10 +358,20 @@ func (l *verdictList) sorted(ctx context.Context, plan []bucket) ([]listed, erro
 
 // ofFact lists the verdicts of one id, whatever its kind and source.
 func (l *verdictList) ofFact(ctx context.Context) ([]listed, error) {
-	rows, err := l.tx.Query(ctx, "SELECT "+listedColumns+listedFrom+`WHERE f.fid = $1
-		AND f.kind IN (SELECT kind FROM scope_kind UNION SELECT kind FROM fact WHERE id < 0)
-		AND v.from_at <= $2 AND (v.to_at IS NULL OR v.to_at > $2)`, l.f.Fact, l.c.now)
-	all, err := scanAll(rows, err, l.scan)
+	ids, err := l.tx.factIDs(ctx, l.f.Fact)
+	if err != nil {
+		return nil, err
+	}
+	open, err := gather(ctx, l.tx, []any{l.c.now}, ids, func(in string) string {
+		return "SELECT " + listedColumns + listedFrom + "WHERE v.to_at IS NULL AND v.from_at <= $1 AND v.fact IN " + in
+	}, l.scan)
+	if err != nil {
+		return nil, err
+	}
+	past, err := gather(ctx, l.tx, []any{l.c.now, l.c.now}, ids, func(in string) string {
+		return "SELECT " + listedColumns + listedFrom + "WHERE v.to_at IS NOT NULL AND v.from_at <= $1 AND v.to_at > $2 AND v.fact IN " + in
+	}, l.scan)
+	all := append(open, past...)
 	if err != nil {
 		return nil, err
 	}
@@ -420,36 +430,57 @@ func (l *verdictList) past(ctx context.Context) ([]listed, error) {
 	}
 }
 
-// Intervals lists the stretches of a fact's outcomes, the newest first.
+// Intervals lists the stretches of the outcomes of a fact, or of a check on
+// all facts where only the check is named, the newest first.
 func (db *DB) Intervals(ctx context.Context, f monitor.Filter) (out []monitor.Interval, err error) {
-	w := &where{}
-	if f.Fact != "" {
-		w.and("f.fid = ?", f.Fact)
-		w.and("f.kind IN (SELECT kind FROM scope_kind UNION SELECT kind FROM fact WHERE id < 0)")
-	}
-	if len(f.Source) > 0 {
-		in(w, "s.name", f.Source)
-	}
-	if len(f.Kind) > 0 {
-		in(w, "f.kind", f.Kind)
-	}
-	if len(f.Check) > 0 {
-		in(w, "c.name", f.Check)
-	}
 	if f.Fact == "" && len(f.Check) == 0 {
 		return nil, nil
 	}
 	err = db.Read(ctx, func(tx *Tx) error {
-		rows, err := tx.Query(ctx, `SELECT c.name, v.version, f.fid, v.outcome, v.reason, v.from_at, v.to_at`+listedFrom+
-			"JOIN chk c ON c.id = v.chk WHERE "+w.text()+fmt.Sprintf(" ORDER BY v.id DESC LIMIT %d", pageSize(f)), w.args...)
-		out, err = scanAll(rows, err, func(rows *sql.Rows) (i monitor.Interval, err error) {
-			var from int64
-			var to sql.NullInt64
-			err = rows.Scan(&i.Check, &i.Version, &i.Fact, &i.Outcome, &i.Reason, &from, &to)
-			i.From, i.To = Time(from), TimePtr(to)
-			return i, err
-		})
-		return err
+		w := &where{}
+		if f.Fact != "" {
+			ids, err := tx.factIDs(ctx, f.Fact)
+			if err != nil {
+				return err
+			}
+			in(w, "v.fact", ids)
+		} else {
+			var last int64
+			if err := tx.Row(ctx, []any{&last}, "SELECT COALESCE(MAX(id), 0) FROM verdict"); err != nil {
+				return err
+			}
+			w.and("v.id > ?", last-maxExamined) // the newest only: a check's whole history has no index
+		}
+		if len(f.Source) > 0 {
+			in(w, "s.name", f.Source)
+		}
+		if len(f.Kind) > 0 {
+			in(w, "f.kind", f.Kind)
+		}
+		if len(f.Check) > 0 {
+			in(w, "c.name", f.Check)
+		}
+		// Two indexes, for what is open and what is past, so two questions.
+		for _, which := range []string{"v.to_at IS NULL", "v.to_at IS NOT NULL"} {
+			rows, err := tx.Query(ctx, `SELECT c.name, v.version, f.fid, v.outcome, v.reason, v.from_at, v.to_at`+listedFrom+
+				"JOIN chk c ON c.id = v.chk WHERE "+which+" AND "+w.text()+fmt.Sprintf(" ORDER BY v.from_at DESC, v.id DESC LIMIT %d", pageSize(f)), w.args...)
+			found, err := scanAll(rows, err, scanInterval)
+			if err != nil {
+				return err
+			}
+			out = append(out, found...)
+		}
+		slices.SortStableFunc(out, func(a, b monitor.Interval) int { return b.From.Compare(a.From) })
+		out = out[:min(len(out), pageSize(f))]
+		return nil
 	})
 	return out, err
+}
+
+func scanInterval(rows *sql.Rows) (i monitor.Interval, err error) {
+	var from int64
+	var to sql.NullInt64
+	err = rows.Scan(&i.Check, &i.Version, &i.Fact, &i.Outcome, &i.Reason, &from, &to)
+	i.From, i.To = Time(from), TimePtr(to)
+	return i, err
 }

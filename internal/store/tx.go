@@ -95,6 +95,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 
 // Query runs a query; the caller closes the rows.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	tx.traced(query, args)
 	if s := tx.prepared(ctx, query); s != nil {
 		return s.QueryContext(ctx, args...)
 	}
@@ -103,6 +104,7 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 
 // Row reads one row into dest, or returns ErrNotFound.
 func (tx *Tx) Row(ctx context.Context, dest []any, query string, args ...any) error {
+	tx.traced(query, args)
 	var err error
 	if s := tx.prepared(ctx, query); s != nil {
 		err = s.QueryRowContext(ctx, args...).Scan(dest...)
@@ -113,6 +115,12 @@ func (tx *Tx) Row(ctx context.Context, dest []any, query string, args ...any) er
 		return ErrNotFound
 	}
 	return err
+}
+
+func (tx *Tx) traced(query string, args []any) {
+	if tx.db.trace != nil && !tx.write {
+		tx.db.trace(query, args)
+	}
 }
 
 // Select reads all rows into dst, a pointer to a slice of structs whose

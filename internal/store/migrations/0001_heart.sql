@@ -282,8 +282,8 @@ CREATE TABLE finding (
   recovered BIGINT
 );
 CREATE UNIQUE INDEX finding_pair ON finding (fact, chk) WHERE closed_at IS NULL;
-CREATE INDEX finding_open ON finding (severity, opened_at, id) WHERE closed_at IS NULL;
-CREATE INDEX finding_due ON finding (due_at) WHERE closed_at IS NULL;
+CREATE INDEX finding_open ON finding (severity, id) WHERE closed_at IS NULL;
+CREATE INDEX finding_due ON finding (due_at, id) WHERE closed_at IS NULL;
 CREATE INDEX finding_closed ON finding (closed_at, id) WHERE closed_at IS NOT NULL;
 CREATE INDEX finding_past ON finding (fact, chk, id) WHERE closed_at IS NOT NULL;
 CREATE INDEX finding_cause ON finding (cause);
