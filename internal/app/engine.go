@@ -196,7 +196,9 @@ func (e *engine) setSources(ctx context.Context, rows []sourceRow) error {
 			errs = append(errs, e.mon.RemoveSource(ctx, name))
 		}
 	}
-	e.col.Set(run, func(name string) bool { return old[name].fingerprint() != next[name].fingerprint() })
+	e.col.Set(run, func(name string) bool { //nolint:contextcheck // loops outlive this call; they hang on the collector's life
+		return old[name].fingerprint() != next[name].fingerprint()
+	})
 	return errors.Join(errs...)
 }
 

@@ -77,7 +77,7 @@ func (c checkCmd) Run(ctx context.Context, p Process) error {
 		if err != nil {
 			return err
 		}
-		defer f.Close() //nolint:errcheck // only read from
+		defer f.Close()
 		set, bad := c.load(p, nil)
 		o.Facts, o.Checks = f, set
 		return c.finish(oneshot.Run(ctx, o, p.Stdout, p.Stderr), bad)

@@ -47,7 +47,7 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 	mux.Handle("GET /login", d.openLink(s))
 	mux.Handle("POST /login", s.SignInHandler())
 	mux.Handle("POST /logout", s.SignOutHandler())
-	mux.Handle("GET /events", live.handler(ctx))
+	mux.Handle("GET /events", live.handler(ctx.Done()))
 	mux.Handle("/", s)
 	return nil
 }
@@ -144,7 +144,7 @@ func (d deliveries) Deliveries(ctx context.Context, f monitor.Filter) (monitor.P
 	out := monitor.Page[alerts.Delivery]{Next: p.Next, Total: p.Total}
 	for _, it := range p.Items {
 		out.Items = append(out.Items, alerts.Delivery{
-			ID: it.ID, Route: it.Route, Channel: it.Channel, Receiver: it.Receiver, Cause: it.Cause, Attempts: int(it.Attempts),
+			ID: it.ID, Route: it.Route, Channel: it.Channel, Receiver: it.Receiver, Cause: it.Cause, Attempts: it.Attempts,
 			State: string(it.State), LastError: it.LastError, CreatedAt: it.CreatedAt, SentAt: it.SentAt,
 		})
 	}
@@ -171,7 +171,7 @@ func (h *hub) turned([]monitor.Transition) {
 }
 
 // handler streams server-sent events until the reader leaves or Prumo stops.
-func (h *hub) handler(life context.Context) http.Handler {
+func (h *hub) handler(over <-chan struct{}) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !access.From(r.Context()).May(access.Auditor) {
 			api.Problem(w, http.StatusUnauthorized, "sign in")
@@ -187,11 +187,11 @@ func (h *hub) handler(life context.Context) http.Handler {
 			h.mu.Unlock()
 		}()
 		w.Header().Set("Content-Type", "text/event-stream")
-		stream(life, w, r, c)
+		stream(over, w, r, c)
 	})
 }
 
-func stream(life context.Context, w http.ResponseWriter, r *http.Request, turned <-chan struct{}) {
+func stream(over <-chan struct{}, w http.ResponseWriter, r *http.Request, turned <-chan struct{}) {
 	ctl := http.NewResponseController(w)
 	send := func(s string) bool {
 		_, err := io.WriteString(w, s)
@@ -202,7 +202,7 @@ func stream(life context.Context, w http.ResponseWriter, r *http.Request, turned
 	ok := send(": open\n\n")
 	for ok {
 		select {
-		case <-life.Done():
+		case <-over:
 			return
 		case <-r.Context().Done():
 			return

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -179,8 +178,6 @@ func (r sourceRow) fingerprint() string {
 	}
 	return string(b)
 }
-
-var errInUse = errors.New("in use")
 
 // A settingsStore keeps sealed settings by area and name. Version rises with
 // every change, by whichever process.

@@ -117,7 +117,7 @@ func (h *house) start(args ...string) {
 		}
 	})
 	h.until("Prumo answers", 20*time.Second, func() bool {
-		res, err := http.Get(h.url + "/readyz") //nolint:noctx // a local probe
+		res, err := http.Get(h.url + "/readyz")
 		if err != nil {
 			return false
 		}

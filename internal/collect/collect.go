@@ -89,7 +89,7 @@ func (c *Collector) Start(ctx context.Context) {
 	defer c.mu.Unlock()
 	c.base = ctx
 	for _, l := range c.loops {
-		c.start(l) //nolint:contextcheck // the loops hang on the life of the collector, which is set here
+		c.start(l)
 	}
 }
 
@@ -111,7 +111,7 @@ func (c *Collector) Set(sources []Source, changed func(name string) bool) {
 		c.drop(s.Name)
 		l := newLoop(s, c.cfg)
 		c.loops[s.Name] = l
-		c.start(l) //nolint:contextcheck // the loops hang on the life of the collector, which is set here
+		c.start(l)
 	}
 	for name := range c.loops {
 		if !want[name] {
