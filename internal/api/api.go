@@ -10,6 +10,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -66,6 +68,7 @@ type Config struct {
 	Now        func() time.Time
 	Log        *slog.Logger
 	Version    string
+	BadCursor  func(error) bool // says whether a list refused its cursor
 }
 
 // New registers every operation on mux and returns the description.
@@ -73,6 +76,7 @@ func New(mux *http.ServeMux, cfg Config) huma.API {
 	c := huma.DefaultConfig("Prumo", cfg.Version)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.CreateHooks = nil
+	c.RejectUnknownQueryParameters = true // a misspelt filter must not answer with everything
 	c.Info.Description = "Posture, verdicts, facts, findings, exceptions, sources and routes of a Prumo instance."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	h := humago.New(mux, c)
@@ -82,6 +86,7 @@ func New(mux *http.ServeMux, cfg Config) huma.API {
 	a.writes(h)
 	a.catalogue(h)
 	serveDescription(mux, h)
+	unmatched(mux, h)
 	return h
 }
 
@@ -101,6 +106,28 @@ func serveDescription(mux *http.ServeMux, h huma.API) {
 		}
 		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json")
 		_, _ = w.Write(b) // the client is gone; nothing to do about it
+	})
+}
+
+// unmatched answers paths and methods of the interface that do not exist.
+func unmatched(mux *http.ServeMux, h huma.API) {
+	for path, item := range h.OpenAPI().Paths {
+		var allow []string
+		for method, o := range map[string]*huma.Operation{
+			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodDelete: item.Delete,
+		} {
+			if o != nil {
+				allow = append(allow, method)
+			}
+		}
+		slices.Sort(allow)
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			Problem(w, http.StatusMethodNotAllowed, r.Method+" does nothing here; use "+strings.Join(allow, " or "))
+		})
+	}
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+		Problem(w, http.StatusNotFound, "there is no such path; /api/openapi.json lists them")
 	})
 }
 
@@ -143,6 +170,8 @@ func (a *api) fail(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(err, ErrNotFound):
 		return huma.Error404NotFound("there is no such thing")
+	case a.cfg.BadCursor != nil && a.cfg.BadCursor(err):
+		return huma.Error422UnprocessableEntity("this cursor is not one of this list and its filters; leave it out to begin again")
 	case errors.Is(err, ErrInput):
 		return huma.Error422UnprocessableEntity(Plain(err))
 	}

@@ -3,12 +3,14 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"prumo.dev/prumo/internal/access"
 	"prumo.dev/prumo/internal/check"
+	"prumo.dev/prumo/internal/fact"
 	"prumo.dev/prumo/internal/monitor"
 )
 
@@ -23,14 +25,14 @@ type Reply[T any] struct{ Body T }
 
 // ListInput are the filters that lists share.
 type ListInput struct {
-	Status   []string  `query:"status" doc:"any of pass, fail, unknown, not_applicable, excepted"`
-	Check    []string  `query:"check"`
-	Kind     []string  `query:"kind"`
-	Source   []string  `query:"source"`
+	Status   []string  `query:"status,explode" doc:"any of pass, fail, unknown, not_applicable, excepted; this and the other lists may be given several times or with commas"`
+	Check    []string  `query:"check,explode"`
+	Kind     []string  `query:"kind,explode"`
+	Source   []string  `query:"source,explode"`
 	Fact     string    `query:"fact" doc:"exact id"`
-	Severity []string  `query:"severity"`
-	Owner    []string  `query:"owner"`
-	Control  []string  `query:"control"`
+	Severity []string  `query:"severity,explode"`
+	Owner    []string  `query:"owner,explode"`
+	Control  []string  `query:"control,explode"`
 	Q        string    `query:"q" doc:"part of a check's or thing's id, name or owner"`
 	Open     bool      `query:"open" doc:"findings: only open ones"`
 	Closed   bool      `query:"closed" doc:"findings: only closed ones"`
@@ -43,10 +45,10 @@ type ListInput struct {
 
 func (in ListInput) filter() (monitor.Filter, error) {
 	f := monitor.Filter{
-		Check: in.Check, Kind: in.Kind, Source: in.Source, Fact: in.Fact, Owner: in.Owner, Control: in.Control,
+		Check: apart(in.Check), Kind: apart(in.Kind), Source: apart(in.Source), Fact: in.Fact, Owner: apart(in.Owner), Control: apart(in.Control),
 		Text: in.Q, OpenOnly: in.Open, ClosedOnly: in.Closed, Gone: in.Gone, At: in.At, Sort: in.Sort, Limit: in.Limit, Cursor: in.Cursor,
 	}
-	for _, s := range in.Status {
+	for _, s := range apart(in.Status) {
 		st := monitor.Status(s)
 		switch st {
 		case monitor.StatusPass, monitor.StatusFail, monitor.StatusUnknown, monitor.StatusNotApplicable, monitor.StatusExcepted:
@@ -55,7 +57,7 @@ func (in ListInput) filter() (monitor.Filter, error) {
 			return f, huma.Error422UnprocessableEntity("status " + s + " does not exist; use pass, fail, unknown, not_applicable or excepted")
 		}
 	}
-	for _, s := range in.Severity {
+	for _, s := range apart(in.Severity) {
 		v, ok := severity(s)
 		if !ok {
 			return f, huma.Error422UnprocessableEntity("severity " + s + " does not exist; use low, medium, high or critical")
@@ -63,6 +65,23 @@ func (in ListInput) filter() (monitor.Filter, error) {
 		f.Severity = append(f.Severity, v)
 	}
 	return f, nil
+}
+
+// apart splits values at commas, so that a=x,y and a=x&a=y say the same.
+func apart(values []string) []string {
+	var out []string
+	for _, v := range values {
+		out = append(out, strings.Split(v, ",")...)
+	}
+	return out
+}
+
+// past refuses an instant that has not come: nothing is known of it.
+func (a *api) past(at time.Time) error {
+	if at.After(a.cfg.Now().Add(fact.MaxFuture)) {
+		return huma.Error422UnprocessableEntity("at lies in the future; leave it out for now")
+	}
+	return nil
 }
 
 func severity(s string) (check.Severity, bool) {
@@ -79,6 +98,9 @@ func list[T, V any](a *api, h huma.API, path, id, summary string, load func(cont
 	huma.Register(h, op(http.MethodGet, path, id, summary, access.Auditor), func(ctx context.Context, in *ListInput) (*Reply[List[V]], error) {
 		f, err := in.filter()
 		if err != nil {
+			return nil, err
+		}
+		if err := a.past(in.At); err != nil {
 			return nil, err
 		}
 		p, err := load(ctx, f)
@@ -131,6 +153,9 @@ type atInput struct {
 }
 
 func (a *api) posture(ctx context.Context, in *atInput) (*Reply[PostureBody], error) {
+	if err := a.past(in.At); err != nil {
+		return nil, err
+	}
 	p, err := a.cfg.Reader.Posture(ctx, in.At)
 	if err != nil {
 		return nil, a.fail(ctx, err)

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,7 +18,7 @@ type ExceptionInput struct {
 	Source   string    `json:"source,omitempty" doc:"source; empty: every source"`
 	Reason   string    `json:"reason" minLength:"1" maxLength:"4000"`
 	Ends     time.Time `json:"ends" doc:"end, at most a year ahead"`
-	Approver string    `json:"approver" minLength:"1" doc:"who approves: neither who asks nor the owner"`
+	Approver string    `json:"approver" minLength:"1" doc:"name of whoever is to approve, as their token or session carries it: neither who asks nor the owner of the check or thing; a token of role owner may approve in their stead"`
 	Guard    string    `json:"guard,omitempty" doc:"check that must stay green meanwhile"`
 }
 
@@ -110,6 +111,9 @@ func (a *api) doID(h huma.API, o huma.Operation, f func(ctx context.Context, by,
 }
 
 func (a *api) requestException(ctx context.Context, in *struct{ Body ExceptionInput }) (*Reply[ExceptionView], error) {
+	if in.Body.Approver = strings.TrimSpace(in.Body.Approver); in.Body.Approver == "" {
+		return nil, huma.Error422UnprocessableEntity("approver: say who is to approve")
+	}
 	e, err := a.cfg.Actions.RequestException(ctx, access.From(ctx).Name, in.Body)
 	if err != nil {
 		return nil, a.fail(ctx, err)

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"prumo.dev/prumo/internal/access"
 	"prumo.dev/prumo/internal/alert"
 	"prumo.dev/prumo/internal/alert/channel"
 	"prumo.dev/prumo/internal/api"
@@ -30,6 +32,12 @@ func told(err error) error {
 
 // ReadSource implements api.Actions.
 func (e *engine) ReadSource(_ context.Context, name string) error {
+	e.mu.Lock()
+	row, ok := e.rows[name]
+	e.mu.Unlock()
+	if ok && row.Connector == "push" {
+		return told(fmt.Errorf("source %s is sent its facts; there is nothing to read: send them to /ingest/v1/facts", name))
+	}
 	err := e.col.Ask(name)
 	if errors.Is(err, collect.ErrNoSource) {
 		return api.ErrNotFound
@@ -128,8 +136,12 @@ func (e *engine) RequestException(ctx context.Context, by string, in api.Excepti
 	return x, e.heard(err)
 }
 
-// ApproveException implements api.Actions.
+// ApproveException implements api.Actions: whoever the request was put to, or
+// an owner of the instance in their stead.
 func (e *engine) ApproveException(ctx context.Context, by, id string) error {
+	if access.From(ctx).May(access.Owner) {
+		return e.heard(e.mon.ApproveInstead(ctx, id, by))
+	}
 	return e.heard(e.mon.ApproveException(ctx, id, by))
 }
 
@@ -155,11 +167,19 @@ func (e *engine) SetOwner(ctx context.Context, _ string, in api.OwnerInput) erro
 func (e *engine) heard(err error) error {
 	switch {
 	case errors.Is(err, monitor.ErrInput):
-		return told(err)
+		return told(errors.New(afterLast(err.Error(), monitor.ErrInput.Error()+": ")))
 	case errors.Is(err, store.ErrNotFound):
 		return api.ErrNotFound
 	}
 	return err
+}
+
+// afterLast is what follows the marker, or all where there is none.
+func afterLast(text, marker string) string {
+	if i := strings.LastIndex(text, marker); i >= 0 {
+		return text[i+len(marker):]
+	}
+	return text
 }
 
 // Routes implements api.Actions.
@@ -211,7 +231,7 @@ func (e *engine) TestRoute(ctx context.Context, name string) error {
 func (e *engine) routed(err error) error {
 	var p *alert.Problem
 	switch {
-	case errors.As(err, &p):
+	case errors.As(err, &p), errors.Is(err, alertstore.ErrFromFile):
 		return told(err)
 	case errors.Is(err, store.ErrNotFound):
 		return api.ErrNotFound

@@ -49,6 +49,9 @@ func (c applyCmd) Run(ctx context.Context, p Process) (err error) {
 	if changed {
 		word = "in force"
 	}
+	if bad > 0 {
+		word += ", without what is wrong above"
+	}
 	if _, err := fmt.Fprintf(p.Stdout, "%s: %s\n", c.File, word); err != nil {
 		return err
 	}

@@ -143,7 +143,7 @@ func interfaceAddresses() []string {
 
 // who finds whose request it is: a bearer token, or the session cookie.
 func (d *door) who(ctx context.Context, r *http.Request) (p access.Principal, byCookie bool, err error) {
-	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+	if scheme, t, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		p, err = d.keeper.Bearer(ctx, strings.TrimSpace(t))
 		return p, false, err
 	}

@@ -76,10 +76,26 @@ func openInstance(ctx context.Context, p Process, log *slog.Logger) (*instance, 
 	}
 	in.settings = settingstore.New(in.db)
 	in.keeper = access.Keeper{Store: accessstore.New(in.db), Now: in.now}
+	if err := in.mayTurn(ctx); err != nil {
+		return nil, errors.Join(err, in.close())
+	}
 	return in, nil
 }
 
+// mayTurn refuses a turned clock to every command on an instance that was not
+// born a drill.
+func (in *instance) mayTurn(ctx context.Context) error {
+	var b birth
+	ok, err := in.get(ctx, areaInstance, "birth", &b)
+	if err == nil && ok && in.env.Drill && !b.Drill {
+		err = errTurned
+	}
+	return err
+}
+
 func (in *instance) close() error { return in.db.Close() }
+
+var errTurned = errors.New("PRUMO_CLOCK_OFFSET is set, but this instance is no drill: a clock that can be turned proves nothing; unset it, or start a new instance in another PRUMO_DATA")
 
 // A birth is what an instance's first start fixed for ever.
 type birth struct {
@@ -99,9 +115,6 @@ func (in *instance) born(ctx context.Context) (birth, error) {
 	if !ok {
 		b = birth{At: in.now(), Drill: in.env.Drill}
 		return b, in.put(ctx, areaInstance, "birth", b)
-	}
-	if in.env.Drill && !b.Drill {
-		return b, errors.New("PRUMO_CLOCK_OFFSET is set, but this instance is no drill: a clock that can be turned proves nothing; unset it, or start a new instance in another PRUMO_DATA")
 	}
 	return b, nil
 }

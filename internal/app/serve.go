@@ -19,6 +19,8 @@ import (
 	"prumo.dev/prumo/internal/connector"
 	"prumo.dev/prumo/internal/fact"
 	"prumo.dev/prumo/internal/monitor"
+	"prumo.dev/prumo/internal/store"
+	"prumo.dev/prumo/internal/store/alertstore"
 )
 
 type serveCmd struct {
@@ -138,6 +140,9 @@ func (e *engine) handler(ctx context.Context) (http.Handler, error) {
 	}))
 	api.New(mux, api.Config{
 		Reader: e.in.db, Actions: e, Checks: e.checks.Load, Library: e.library, Connectors: e.infos(), Now: e.in.now, Log: e.log, Version: Version,
+		BadCursor: func(err error) bool {
+			return errors.Is(err, store.ErrCursor) || errors.Is(err, alertstore.ErrCursor)
+		},
 	})
 	if err := e.pages(ctx, mux, d); err != nil {
 		return nil, err

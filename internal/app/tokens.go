@@ -18,7 +18,7 @@ type tokenCmd struct {
 type tokenCreateCmd struct {
 	Role    string        `help:"What it may do: owner, manager, control-owner, member, viewer or auditor." xor:"what" required:""`
 	Source  string        `help:"Let it write the facts of this push source, and nothing else." xor:"what" required:""`
-	Name    string        `help:"What it is for; shown in lists." default:"token"`
+	Name    string        `help:"Who it speaks as: shown in lists, and kept as who asked for or approved an exception." default:"token"`
 	Expires time.Duration `help:"How long it holds, such as 720h; 0 is for ever." default:"0s"`
 }
 
