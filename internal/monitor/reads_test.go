@@ -77,6 +77,13 @@ func (w *world) everyRead() {
 	if d := cmp.Diff(p.Counts, last); d != "" {
 		w.t.Errorf("the last day of the trend is not the posture: %s", d)
 	}
+	w.everyFinding()
+	w.everyFact()
+	w.everyOther()
+}
+
+func (w *world) everyFinding() {
+	w.t.Helper()
 	for _, f := range []monitor.Filter{{}, {OpenOnly: true}, {ClosedOnly: true}, {OpenOnly: true, Sort: "due"}, {Sort: "opened"}, {Text: "u1"}, {Fact: "a000"}, {At: w.now.Add(-time.Second), OpenOnly: true}} {
 		f.Limit = 9
 		open := w.rows("SELECT COUNT(*) FROM finding WHERE closed_at IS NULL")[0]
@@ -98,6 +105,10 @@ func (w *world) everyRead() {
 			w.t.Errorf("filter %+v: %d findings, want %s", f, n, open)
 		}
 	}
+}
+
+func (w *world) everyFact() {
+	w.t.Helper()
 	for _, f := range []monitor.Filter{{}, {Source: []string{"other"}}, {Gone: true}, {Sort: "name"}, {Kind: accounts}, {Fact: "a001"}, {Text: "u2"}, {Sort: "-changed"}} {
 		f.Limit = 11
 		seen := map[string]bool{}
@@ -121,7 +132,11 @@ func (w *world) everyRead() {
 			w.t.Errorf("filter %+v: no fact", f)
 		}
 	}
-	_, err = w.db.CheckCounts(w.ctx, time.Time{})
+}
+
+func (w *world) everyOther() {
+	w.t.Helper()
+	_, err := w.db.CheckCounts(w.ctx, time.Time{})
 	w.must(err)
 	_, err = w.db.Strip(w.ctx, nil, "", "", 90)
 	w.must(err)
