@@ -36,6 +36,7 @@ func (s sink) Facts(ctx context.Context, scope string, facts []fact.Fact) error 
 func (s sink) Close(ctx context.Context, scope string, r fact.Reading, d connector.Detail) error {
 	return s.run.Close(ctx, scope, r, monitor.ScopeDetail{
 		Seen: d.Seen, Of: d.Of, Forbidden: d.Forbidden, Status: d.Status, Why: d.Why, Permission: d.Permission,
+		Targeted: d.Targeted,
 	})
 }
 

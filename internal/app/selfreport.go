@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/url"
@@ -22,7 +23,7 @@ const overdueMail = 5 * time.Minute
 // report says how every part of Prumo fares, as facts. Figures that move all
 // the time are left coarse, so that a part that is well writes nothing new.
 func (e *engine) report(ctx context.Context) ([]self.Part, error) {
-	parts := e.sourceParts()
+	parts := e.sourceParts(ctx)
 	parts = append(parts, self.Part{ID: "self/timer", Data: fact.Collector{
 		Name: fact.Some("timer"), Type: fact.Some("timer"), Enabled: fact.Some(true), LagSeconds: fact.Some(e.lag.Load() / 1e6 / 5 * 5),
 	}})
@@ -37,13 +38,20 @@ func (e *engine) report(ctx context.Context) ([]self.Part, error) {
 	return append(parts, e.settingParts()...), errors.Join(aerr, xerr)
 }
 
-func (e *engine) sourceParts() []self.Part {
+func (e *engine) sourceParts(ctx context.Context) []self.Part {
 	var parts []self.Part
 	for _, s := range e.col.States() {
 		if s.Connector == "self" {
 			continue
 		}
-		parts = append(parts, self.Part{ID: "self/source/" + s.Name, Data: e.sourcePart(s)})
+		id := "self/source/" + s.Name
+		if s.Last.IsZero() {
+			if c, ok := e.remembered(ctx, id); ok {
+				parts = append(parts, self.Part{ID: id, Data: c})
+				continue
+			}
+		}
+		parts = append(parts, self.Part{ID: id, Data: e.sourcePart(s)})
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -54,6 +62,18 @@ func (e *engine) sourceParts() []self.Part {
 		}})
 	}
 	return parts
+}
+
+// remembered is what was last said of a source. It stands until this process
+// has read the source: a restart is no news about it.
+func (e *engine) remembered(ctx context.Context, id string) (fact.Collector, bool) {
+	v, ok, err := e.in.db.Fact(ctx, "self", id)
+	if err != nil || !ok || v.GoneAt != nil {
+		return fact.Collector{}, false
+	}
+	var c fact.Collector
+	err = json.Unmarshal(v.Data, &c)
+	return c, err == nil
 }
 
 func (e *engine) sourcePart(s collect.State) fact.Collector {

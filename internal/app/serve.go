@@ -55,7 +55,12 @@ func (c serveCmd) Run(ctx context.Context, p Process) (err error) {
 }
 
 // serve listens, prints where, and runs until ctx ends.
-func (e *engine) serve(ctx context.Context, out io.Writer) error {
+func (e *engine) serve(ctx context.Context, out io.Writer) (err error) {
+	release, err := e.in.onlyServer()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.in.env.Addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; set PRUMO_ADDR to another address", e.in.env.Addr, err)

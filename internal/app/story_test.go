@@ -251,6 +251,17 @@ func TestNewcomerSeesTrueVerdictsAboutThisMachine(t *testing.T) {
 	}
 }
 
+func TestOneServerAFolder(t *testing.T) {
+	h := open(t, "", nil)
+	h.env["PRUMO_ADDR"] = freeAddr(t)
+	if _, errw, code := h.command("serve"); code != 2 || !strings.Contains(errw, "another prumo") {
+		t.Errorf("a second server on the same folder: status %d, %q; want 2 and words", code, errw)
+	}
+	if _, errw, code := h.command("token", "create", "--role", "viewer"); code != 0 {
+		t.Errorf("a token beside the server: status %d, %q", code, errw)
+	}
+}
+
 func TestNothingAnswersWithoutSessionOrToken(t *testing.T) {
 	h := open(t, "", nil)
 	for path, want := range map[string]int{
