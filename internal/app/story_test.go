@@ -400,7 +400,7 @@ routes:
 	}
 	git.Must("POST", "/repos/acme/web/branch_protections", protect)
 	h.until("the finding closes", 45*time.Second, func() bool { return find().Status == "pass" })
-	h.until("the recovery is told in the same thread", 15*time.Second, func() bool {
+	h.until("the recovery is told in the same thread", 30*time.Second, func() bool {
 		for _, m := range mail.Messages() {
 			if strings.Contains(strings.Join(m.Header["References"], " "), got.MessageID) {
 				return true
