@@ -143,7 +143,7 @@ func (e *engine) handler(ctx context.Context) (http.Handler, error) {
 		Begin: e.beginPush, Batch: monitor.MaxBatch, Fail: e.failAPI,
 		Lines: func(r io.Reader) *fact.LineReader { return fact.NewLineReader(r, e.in.now()) },
 	}))
-	api.New(mux, api.Config{
+	api.New(mux, api.Config{ //nolint:contextcheck // it is called with each request and takes the context from there
 		Reader: e.in.db, Actions: e, Checks: e.checks.Load, Library: e.library, Connectors: e.infos(), Now: e.in.now, Log: e.log, Version: Version,
 		BadCursor: func(err error) bool {
 			return errors.Is(err, store.ErrCursor) || errors.Is(err, alertstore.ErrCursor)

@@ -89,7 +89,7 @@ func (c *Collector) Start(ctx context.Context) {
 	defer c.mu.Unlock()
 	c.base = ctx
 	for _, l := range c.loops {
-		c.start(l)
+		c.start(l) //nolint:contextcheck // the loops hang on the life of the collector, which is set here
 	}
 }
 

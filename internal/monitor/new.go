@@ -100,7 +100,7 @@ var idEncoding = base32.NewEncoding("abcdefghijkmnpqrstuvwxyz23456789").WithPadd
 // randomID is an id of 80 random bits that says nothing and is easy to read out.
 func randomID() string {
 	b := make([]byte, 10)
-	rand.Read(b) //nolint:errcheck // it never returns an error
+	rand.Read(b)
 	return idEncoding.EncodeToString(b)
 }
 

@@ -250,7 +250,7 @@ func (m *Monitor) judgeDirty(ctx context.Context) (more bool, err error) {
 	if lc.counted {
 		defer m.mu.Unlock()
 		run := RunRow{Trigger: TriggerTimer, StartedAt: now}
-		return true, m.own(ctx, run, func(ctx context.Context, b *batch) error {
+		return true, m.own(ctx, run, func(_ context.Context, b *batch) error {
 			b.sets[lc.row.ID] = lc
 			b.force = true
 			return nil

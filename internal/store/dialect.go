@@ -150,12 +150,3 @@ func (d Dialect) bind(text string) string {
 	}
 	return b.String()
 }
-
-// fold gives an expression that compares without regard to case. LIKE folds
-// ASCII by itself on SQLite only, so both sides are lowered on both.
-func fold(expression string) string { return "LOWER(" + expression + ")" }
-
-// likePattern makes a pattern that finds text anywhere; it goes with ESCAPE '!'.
-func likePattern(text string) string {
-	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(text)) + "%"
-}

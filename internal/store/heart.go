@@ -84,7 +84,7 @@ func (h *heart) Log(ctx context.Context, at int64, contents []monitor.Content) (
 		return 0, err
 	}
 	nonce := make([]byte, ledger.NonceSize)
-	rand.Read(nonce) //nolint:errcheck // it never returns an error
+	rand.Read(nonce)
 	leaf := ledger.Leaf{At: Time(at), Entries: make([]ledger.Entry, len(contents))}
 	for i, c := range contents {
 		leaf.Entries[i] = ledger.Seal(nonce, i, c.Sort, c.Bytes)

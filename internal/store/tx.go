@@ -43,7 +43,7 @@ func (db *DB) run(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, write 
 	done := false
 	defer func() {
 		if !done {
-			raw.Rollback() //nolint:errcheck // the error that led here is the one to report
+			raw.Rollback()
 		}
 		db.prepare(ctx, tx.fresh)
 	}()
@@ -82,7 +82,7 @@ func (tx *Tx) Lock(ctx context.Context, l Lock) error {
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	var res sql.Result
 	var err error
-	if s := tx.prepared(ctx, query); s != nil {
+	if s := tx.prepared(ctx, query); s != nil { //nolint:sqlclosecheck // kept for the life of the connection; DB.Close closes it
 		res, err = s.ExecContext(ctx, args...)
 	} else {
 		res, err = tx.sql.ExecContext(ctx, tx.db.dialect.bind(query), args...)
@@ -96,7 +96,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 // Query runs a query; the caller closes the rows.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	tx.traced(query, args)
-	if s := tx.prepared(ctx, query); s != nil {
+	if s := tx.prepared(ctx, query); s != nil { //nolint:sqlclosecheck // kept for the life of the connection; DB.Close closes it
 		return s.QueryContext(ctx, args...)
 	}
 	return tx.sql.QueryContext(ctx, tx.db.dialect.bind(query), args...)
@@ -106,7 +106,7 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 func (tx *Tx) Row(ctx context.Context, dest []any, query string, args ...any) error {
 	tx.traced(query, args)
 	var err error
-	if s := tx.prepared(ctx, query); s != nil {
+	if s := tx.prepared(ctx, query); s != nil { //nolint:sqlclosecheck // kept for the life of the connection; DB.Close closes it
 		err = s.QueryRowContext(ctx, args...).Scan(dest...)
 	} else {
 		err = tx.sql.QueryRowContext(ctx, tx.db.dialect.bind(query), args...).Scan(dest...)
@@ -174,7 +174,7 @@ func (db *DB) prepare(ctx context.Context, texts []string) {
 		}
 		db.mu.Lock()
 		if _, known := db.stmts[text]; known {
-			s.Close()
+			_ = s.Close() //nolint:sqlclosecheck // another transaction prepared it first
 		} else {
 			db.stmts[text] = s
 		}
