@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"time"
 
@@ -69,34 +68,10 @@ func (m *maker) source(r sourceRow) (collect.Source, error) {
 	}
 	out.Dial = connector.NewDialer(connector.NetworkPolicy{AllowAll: r.FromFile, Allow: m.allow})
 	out.HTTP = connector.NewClient(connector.ClientConfig{
-		Hosts: hosts(info, s), Dial: out.Dial, Secrets: secrets(info, s), Version: Version, Log: m.log.With("source", r.Name),
+		Hosts: connector.HostsOf(info, s), Dial: out.Dial, Secrets: connector.SecretsOf(info, s), Version: Version, Log: m.log.With("source", r.Name),
 		Now: m.now, OnCall: func(c connector.Call) { m.onCall(r.Name, c) },
 	})
 	return out, nil
-}
-
-// hosts are the places that the settings' addresses name.
-func hosts(info connector.Info, s connector.Settings) []string {
-	var out []string
-	for _, f := range info.Fields {
-		if f.Type != connector.FieldURL {
-			continue
-		}
-		if u, err := url.Parse(s.Text(f.Name)); err == nil && u.Host != "" {
-			out = append(out, u.Scheme+"://"+u.Host)
-		}
-	}
-	return out
-}
-
-func secrets(info connector.Info, s connector.Settings) []string {
-	var out []string
-	for _, f := range info.Fields {
-		if v := s.Text(f.Name); f.Type == connector.FieldSecret && v != "" {
-			out = append(out, v)
-		}
-	}
-	return out
 }
 
 // defaults are the sources that are there from the first start: this machine,
