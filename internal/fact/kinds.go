@@ -36,6 +36,7 @@ func Kinds() []Kind {
 	return []Kind{
 		describe(Account{}, "accounts", "an identity in a system: a person's, a service's or a shared one"),
 		describe(Change{}, "changes", "a merged change, with its author, approvers and checks"),
+		describe(Cluster{}, "clusters", "a set of machines that runs containers, as its control plane says"),
 		describe(Collector{}, "collectors", "a source of Prumo as Prumo sees it, or a part of Prumo itself"),
 		describe(Commit{}, "commits", "a commit on a default branch, and whether it came through review"),
 		describe(Database{}, "databases", "a database server as configured"),
@@ -43,9 +44,12 @@ func Kinds() []Kind {
 		describe(Device{}, "devices", "a computer or phone that a person works with"),
 		describe(Domain{}, "domains", "a name in the DNS with its mail rules"),
 		describe(Endpoint{}, "endpoints", "a host and port as seen from outside: its TLS and its HTTP"),
+		describe(Environment{}, "environments", "a place that code is deployed to, with what guards the way there"),
+		describe(Grant{}, "grants", "a right that somebody holds: a role over a scope"),
 		describe(Host{}, "hosts", "a machine as it says about itself"),
 		{Name: "item", Plural: "items", Doc: "anything of the customer's own, as a JSON object under data", Fresh: week, Type: reflect.TypeFor[Item]()},
 		describe(LogSource{}, "log_sources", "a stream of events that is kept or watched"),
+		describe(Namespace{}, "namespaces", "a part of a cluster with rights and network rules of its own"),
 		describe(NetworkRule{}, "network_rules", "a rule that lets traffic in or out"),
 		describe(Person{}, "people", "a human being who works for or with the organisation"),
 		describe(Pipeline{}, "pipelines", "a definition of automated work over a repository"),
@@ -54,7 +58,9 @@ func Kinds() []Kind {
 		describe(Secret{}, "secrets", "a key, token or certificate that opens something; never its value"),
 		describe(Sensor{}, "sensors", "something that watches for intrusion"),
 		describe(Storage{}, "storages", "a place for objects or files: a bucket, a share, a volume"),
+		describe(Tenant{}, "tenants", "a space of accounts with rules of its own: an organisation on a code host, a directory, an identity provider"),
 		describe(Vulnerability{}, "vulnerabilities", "a known weakness that a scanner, a tester or a reporter named"),
+		describe(Workload{}, "workloads", "containers that a cluster runs, as they are defined"),
 	}
 }
 

@@ -50,6 +50,9 @@ type Repository struct {
 	CommitsInPeriod    Opt[int64]      `json:"commits_in_period,omitzero" doc:"commits on the default branch in the period"`
 	DirectPushes       Opt[int64]      `json:"direct_pushes,omitzero" doc:"commits in the period that came past a review"`
 	PrivateReporting   Opt[bool]       `json:"private_reporting,omitzero" doc:"takes private vulnerability reports"`
+	TokenReadOnly      Opt[bool]       `json:"token_read_only,omitzero" doc:"an automation's token may only read unless a job asks for more"`
+	ActionsAllowed     Opt[string]     `json:"actions_allowed,omitzero" doc:"whose automations may run" enum:"all,local_only,selected,none"`
+	ActionsPinned      Opt[bool]       `json:"actions_pinned,omitzero" doc:"automations must be pinned to a commit"`
 	SecretScanning     Opt[bool]       `json:"secret_scanning,omitzero" doc:"the host looks for committed secrets"`
 	PushProtection     Opt[bool]       `json:"push_protection,omitzero" doc:"the host refuses a push that holds a secret"`
 	DependencyAlerts   Opt[bool]       `json:"dependency_alerts,omitzero" doc:"the host warns of known weaknesses in dependencies"`
