@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"prumo.dev/prumo/internal/connector"
 )
 
 // Version is the release; the build may set it.
@@ -24,6 +26,9 @@ type Process struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	LookupEnv      func(string) (string, bool)
+	// Limits bound the calls to sources: rate, deadlines and attempts. Their
+	// zero values are the product's.
+	Limits connector.ClientConfig
 }
 
 func (p Process) getenv(name string) string {
@@ -48,6 +53,7 @@ type commands struct {
 	Apply     applyCmd     `cmd:"" help:"Put a prumo.yaml into force; doing it twice changes nothing."`
 	Check     checkCmd     `cmd:"" help:"Judge once and exit: a file of facts, or sources of a prumo.yaml."`
 	Checks    checksCmd    `cmd:"" help:"Work on check files."`
+	Sources   sourcesCmd   `cmd:"" help:"Work on sources."`
 	Kinds     kindsCmd     `cmd:"" help:"Print the fact kinds with the JSON Schema of their data."`
 	Token     tokenCmd     `cmd:"" help:"Make tokens for programs."`
 	LoginLink loginLinkCmd `cmd:"" help:"Print a fresh one-time sign-in link."`
