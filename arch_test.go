@@ -56,14 +56,15 @@ func table() []row {
 		{monitor, []string{check, fact, "ledger"}},
 		// Areas: rules as pure functions.
 		{access, []string{check, fact}},
-		{alert, []string{"internal/alert/*", monitor, check, fact}},
+		{alert, []string{"internal/alert/*", "internal/name", monitor, check, fact}},
 		{"internal/alert/channel", nil},
 		{"internal/alert/*", []string{"internal/alert/channel"}},
-		{framework, []string{check, fact}},
+		{framework, []string{monitor, check, fact}},
 		{"internal/demo", []string{fact}}, // an invented organisation
 		// What runs, reads and keeps.
 		{"internal/collect", []string{connector, monitor, check, fact}},
-		{"internal/config", nil},
+		{"internal/config", []string{"internal/name"}},
+		{"internal/name", nil},
 		{"internal/oneshot", []string{check, fact}},
 		{"internal/seal", nil},
 		{"internal/store", append([]string{"internal/store/*"}, shown...)},

@@ -108,6 +108,16 @@ func (k Keeper) Token(ctx context.Context, name string, role Role, source string
 	return k.make(ctx, Grant{Use: "token", Name: name, Role: role, Source: source}, life, "prumo_")
 }
 
+// TokenName makes up a name for a token that was given none: what it may do,
+// and a word of its own, so that what two programs did can be told apart.
+func TokenName(role Role, source string) string {
+	what := role.String()
+	if source != "" {
+		what = source[:min(len(source), 50)]
+	}
+	return what + "-" + random(5)
+}
+
 // Link makes a one-time sign-in secret for the owner of the machine.
 func (k Keeper) Link(ctx context.Context) (string, error) {
 	return k.make(ctx, Grant{Use: "link", Name: "owner", Role: Owner}, LinkLife, "")

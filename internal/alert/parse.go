@@ -14,11 +14,11 @@ import (
 
 	"prumo.dev/prumo/internal/alert/channel"
 	"prumo.dev/prumo/internal/fact"
+	names "prumo.dev/prumo/internal/name"
 )
 
 // Limits of what a route may hold.
 const (
-	maxName   = 80
 	maxList   = 200
 	maxText   = 300
 	maxRoutes = 500
@@ -193,8 +193,8 @@ func name(at Problem, n *yaml.Node) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if utf8.RuneCountInString(s) > maxName {
-		at.Line, at.What, at.Do = n.Line, fmt.Sprintf("has more than %d characters", maxName), "choose a shorter one"
+	if !names.Valid(s) {
+		at.Line, at.What, at.Do = n.Line, fmt.Sprintf("%q cannot name a route", clip(s, 60)), "use "+names.Rule
 		return "", &at
 	}
 	return s, nil

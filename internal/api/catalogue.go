@@ -112,12 +112,12 @@ func (a *api) check(ctx context.Context, in *idInput) (*Reply[CheckView], error)
 }
 
 func (a *api) controls(context.Context, *struct{}) (*Reply[List[ControlView]], error) {
-	proofs := ChecksOf(a.cfg.Checks())
+	proofs := framework.ProofsOf(a.cfg.Checks().All())
 	out := List[ControlView]{Items: []ControlView{}}
 	for _, c := range a.cfg.Library.Controls() {
-		v := ControlView{ID: c.ID, Domain: c.Domain, Title: c.Title, Objective: c.Objective, Checks: proofs[c.ID], Mappings: []MappingView{}}
-		if v.Checks == nil {
-			v.Checks = []string{}
+		v := ControlView{ID: c.ID, Domain: c.Domain, Title: c.Title, Objective: c.Objective, Checks: []string{}, Mappings: []MappingView{}}
+		for _, k := range proofs[c.ID] {
+			v.Checks = append(v.Checks, k.ID)
 		}
 		for _, l := range a.cfg.Library.RequirementsOf(c.ID) {
 			v.Mappings = append(v.Mappings, MappingView{
@@ -164,35 +164,12 @@ func KindSchemas() map[string]any {
 	return out
 }
 
-// ChecksOf lists the checks that prove each control, by control.
-func ChecksOf(set *check.Set) map[string][]string {
-	out := map[string][]string{}
-	for _, c := range set.All() {
-		for _, id := range c.Controls {
-			out[id] = append(out[id], c.ID)
-		}
-	}
-	return out
-}
-
-func (a *api) foldControls(byCheck map[string]monitor.Counts, out map[string]ControlAt) {
-	proofs := ChecksOf(a.cfg.Checks())
-	for _, c := range a.cfg.Library.Controls() {
-		var each []framework.Counts
-		var sum monitor.Counts
-		for _, id := range proofs[c.ID] {
-			n := byCheck[id]
-			sum = sum.Add(n)
-			each = append(each, framework.Counts{
-				Pass: n.Pass, Fail: n.Fail, Unknown: n.Unknown - n.Stale, Stale: n.Stale,
-				NotApplicable: n.NotApplicable, Excepted: n.Excepted,
-			})
-		}
-		st := framework.FoldControl(each).Status
-		at := ControlAt{Covered: st != framework.NotCovered, Counts: counts(sum)}
+func (a *api) foldControls(byCheck []monitor.CheckCount, out map[string]ControlAt) {
+	for id, st := range a.cfg.Library.FoldControls(a.cfg.Checks().All(), byCheck) {
+		at := ControlAt{Covered: st.Status != framework.NotCovered, Counts: counts(st.Counts.Shown())}
 		if at.Covered {
-			at.Status = string(st)
+			at.Status = string(st.Status)
 		}
-		out[c.ID] = at
+		out[id] = at
 	}
 }

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,7 +40,7 @@ type ListInput struct {
 	Closed   bool      `query:"closed" doc:"findings: only closed ones"`
 	Gone     bool      `query:"gone" doc:"facts: also those that are gone"`
 	At       time.Time `query:"at" doc:"as of this instant"`
-	Sort     string    `query:"sort"`
+	Sort     string    `query:"sort" doc:"one of the orders that the list names; - before it turns it round"`
 	Limit    int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Cursor   string    `query:"cursor"`
 }
@@ -94,13 +96,21 @@ func severity(s string) (check.Severity, bool) {
 }
 
 // list registers one list operation.
-func list[T, V any](a *api, h huma.API, path, id, summary string, load func(context.Context, monitor.Filter) (monitor.Page[T], error), view func(T) V) {
-	huma.Register(h, op(http.MethodGet, path, id, summary, access.Auditor), func(ctx context.Context, in *ListInput) (*Reply[List[V]], error) {
+// It refuses an order that is not among sorts, so that a misspelt one is told.
+func list[T, V any](a *api, h huma.API, o huma.Operation, sorts []string, load func(context.Context, monitor.Filter) (monitor.Page[T], error), view func(T) V) {
+	o.Description = "Orders: " + strings.Join(sorts, ", ") + "."
+	if len(sorts) == 0 {
+		o.Description = "It has one order."
+	}
+	huma.Register(h, o, func(ctx context.Context, in *ListInput) (*Reply[List[V]], error) {
 		f, err := in.filter()
 		if err != nil {
 			return nil, err
 		}
 		if err := a.past(in.At); err != nil {
+			return nil, err
+		}
+		if err := sortable(in.Sort, sorts); err != nil {
 			return nil, err
 		}
 		p, err := load(ctx, f)
@@ -115,13 +125,27 @@ func list[T, V any](a *api, h huma.API, path, id, summary string, load func(cont
 	})
 }
 
+// sortable refuses an order that the list does not have.
+func sortable(asked string, sorts []string) error {
+	switch {
+	case asked == "" || slices.Contains(sorts, strings.TrimPrefix(asked, "-")):
+		return nil
+	case len(sorts) == 0:
+		return huma.Error400BadRequest("sort " + strconv.Quote(asked) + " does not exist; this list has one order, leave sort out")
+	}
+	return huma.Error400BadRequest("sort " + strconv.Quote(asked) + " does not exist; use " + strings.Join(sorts, ", ") + ", with - before it to turn it round")
+}
+
 func (a *api) reads(h huma.API) {
 	r := a.cfg.Reader
-	list(a, h, "/api/v1/verdicts", "list-verdicts", "Verdicts, newest change first unless sorted otherwise", r.Verdicts, verdictView)
-	list(a, h, "/api/v1/facts", "list-facts", "Things as their sources said them", r.Facts, factBody)
-	list(a, h, "/api/v1/findings", "list-findings", "Findings with owner and due date", r.Findings, findingView)
-	list(a, h, "/api/v1/exceptions", "list-exceptions", "Accepted failures", r.Exceptions, exceptionView)
-	list(a, h, "/api/v1/deliveries", "list-deliveries", "Who was told what and when", a.cfg.Actions.Deliveries, func(d DeliveryView) DeliveryView { return d })
+	get := func(path, id, summary string) huma.Operation {
+		return op(http.MethodGet, path, id, summary, access.Auditor)
+	}
+	list(a, h, get("/api/v1/verdicts", "list-verdicts", "Verdicts, newest change first unless sorted otherwise"), []string{"severity", "status", "check", "kind", "source", "since", "fact", "name", "owner"}, r.Verdicts, verdictView)
+	list(a, h, get("/api/v1/facts", "list-facts", "Things as their sources said them"), []string{"kind", "name", "source", "owner", "changed"}, r.Facts, factBody)
+	list(a, h, get("/api/v1/findings", "list-findings", "Findings with owner and due date"), []string{"severity", "due", "opened"}, r.Findings, findingView)
+	list(a, h, get("/api/v1/exceptions", "list-exceptions", "Accepted failures"), []string{"created", "ends", "check"}, r.Exceptions, exceptionView)
+	list(a, h, get("/api/v1/deliveries", "list-deliveries", "Who was told what and when"), nil, a.cfg.Actions.Deliveries, func(d DeliveryView) DeliveryView { return d })
 	huma.Register(h, op(http.MethodGet, "/api/v1/posture", "get-posture", "How things stand", access.Auditor), a.posture)
 	huma.Register(h, op(http.MethodGet, "/api/v1/sources", "list-sources", "Connected systems and what their readings covered", access.Auditor), a.sources)
 	huma.Register(h, op(http.MethodGet, "/api/v1/sources/{name}", "get-source", "One connected system", access.Auditor), a.source)
@@ -171,7 +195,7 @@ func (a *api) posture(ctx context.Context, in *atInput) (*Reply[PostureBody], er
 	for id, c := range byCheck {
 		out.Checks[id] = counts(c)
 	}
-	a.foldControls(byCheck, out.Control)
+	a.foldControls(p.ByCheck, out.Control)
 	for _, s := range p.Sources {
 		out.Sources = append(out.Sources, sourceView(s))
 	}

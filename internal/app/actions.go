@@ -18,6 +18,7 @@ import (
 	"prumo.dev/prumo/internal/config"
 	"prumo.dev/prumo/internal/connector"
 	"prumo.dev/prumo/internal/monitor"
+	"prumo.dev/prumo/internal/name"
 	"prumo.dev/prumo/internal/store"
 	"prumo.dev/prumo/internal/store/alertstore"
 )
@@ -55,8 +56,8 @@ func (e *engine) SaveSource(ctx context.Context, in api.SourceInput) error {
 	if !ok {
 		return told(fmt.Errorf("connector %q does not exist; /api/v1/connectors lists them", in.Connector))
 	}
-	if !config.ValidName(in.Name) {
-		return told(fmt.Errorf("a source cannot be called %q; use small letters, digits and hyphens", in.Name))
+	if !name.Valid(in.Name) {
+		return told(fmt.Errorf("a source cannot be called %q; use %s", in.Name, name.Rule))
 	}
 	e.mu.Lock()
 	old, exists := e.rows[in.Name]
@@ -139,6 +140,9 @@ func (e *engine) RequestException(ctx context.Context, by string, in api.Excepti
 // ApproveException implements api.Actions: whoever the request was put to, or
 // an owner of the instance in their stead.
 func (e *engine) ApproveException(ctx context.Context, by, id string) error {
+	if err := e.knowsException(ctx, id); err != nil {
+		return err
+	}
 	if access.From(ctx).May(access.Owner) {
 		return e.heard(e.mon.ApproveInstead(ctx, id, by))
 	}
@@ -147,7 +151,19 @@ func (e *engine) ApproveException(ctx context.Context, by, id string) error {
 
 // RevokeException implements api.Actions.
 func (e *engine) RevokeException(ctx context.Context, by, id string) error {
+	if err := e.knowsException(ctx, id); err != nil {
+		return err
+	}
 	return e.heard(e.mon.RevokeException(ctx, id, by))
+}
+
+// knowsException tells an id that names nothing from one that is refused.
+func (e *engine) knowsException(ctx context.Context, id string) error {
+	_, found, err := e.in.db.Exception(ctx, id)
+	if err == nil && !found {
+		return api.ErrNotFound
+	}
+	return err
 }
 
 // SetOwner implements api.Actions.

@@ -53,16 +53,22 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 }
 
 // openLink opens a session for a link from the terminal and goes on to the
-// first page; a link that is used up or over leads to the sign-in page.
-func (d *door) openLink(page http.Handler) http.Handler {
+// first page; a link that is used up or over is told as gone.
+func (d *door) openLink(s *web.Server) http.Handler {
+	over := s.LinkOverHandler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if t := r.URL.Query().Get("token"); t != "" && access.From(r.Context()).Role == access.Nobody {
-			if err := d.signIn(w, r, t); err == nil {
+			switch err := d.signIn(w, r, t); {
+			case err == nil:
 				http.Redirect(w, r, "/", http.StatusSeeOther)
-				return
+			case errors.Is(err, access.ErrDenied):
+				over.ServeHTTP(w, r)
+			default:
+				s.Fail(w, r, err)
 			}
+			return
 		}
-		page.ServeHTTP(w, r)
+		s.ServeHTTP(w, r)
 	})
 }
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"prumo.dev/prumo/internal/access"
-	"prumo.dev/prumo/internal/config"
+	"prumo.dev/prumo/internal/name"
 )
 
 type tokenCmd struct {
@@ -18,7 +18,7 @@ type tokenCmd struct {
 type tokenCreateCmd struct {
 	Role    string        `help:"What it may do: owner, manager, control-owner, member, viewer or auditor." xor:"what" required:""`
 	Source  string        `help:"Let it write the facts of this push source, and nothing else." xor:"what" required:""`
-	Name    string        `help:"Who it speaks as: shown in lists, and kept as who asked for or approved an exception." default:"token"`
+	Name    string        `help:"Who it speaks as: shown in lists, and kept as who asked for or approved an exception; a mail address or a name; made up where it is left out."`
 	Expires time.Duration `help:"How long it holds, such as 720h; 0 is for ever." default:"0s"`
 }
 
@@ -29,8 +29,13 @@ func (c tokenCreateCmd) Run(ctx context.Context, p Process) (err error) {
 		if role, err = access.ParseRole(c.Role); err != nil {
 			return err
 		}
-	} else if !config.ValidName(c.Source) {
-		return fmt.Errorf("a source cannot be called %q; use small letters, digits and hyphens", c.Source)
+	} else if !name.Valid(c.Source) {
+		return fmt.Errorf("a source cannot be called %q; use %s", c.Source, name.Rule)
+	}
+	if c.Name == "" {
+		c.Name = access.TokenName(role, c.Source)
+	} else if !name.ValidToken(c.Name) {
+		return fmt.Errorf("a token cannot be called %q; use %s, or the mail address of whom it speaks for", c.Name, name.Rule)
 	}
 	if c.Expires < 0 {
 		return errors.New("--expires lies in the past; give a duration such as 720h")

@@ -4,20 +4,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"prumo.dev/prumo/internal/name"
 )
 
 // MinEvery is the shortest rhythm of a source.
 const MinEvery = 10 * time.Second
-
-var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-
-// ValidName reports whether a text can name a source or a route.
-func ValidName(s string) bool { return nameForm.MatchString(s) }
 
 func (r *reader) source(n *yaml.Node) {
 	before := len(r.problems)
@@ -37,8 +33,8 @@ func (r *reader) source(n *yaml.Node) {
 		}
 	})
 	switch {
-	case !ValidName(s.Name):
-		r.bad(n, fmt.Sprintf("a source cannot be called %q", s.Name), "give it a name of small letters, digits and hyphens")
+	case !name.Valid(s.Name):
+		r.bad(n, fmt.Sprintf("a source cannot be called %q", s.Name), "give it a name of "+name.Rule)
 	case s.Connector == "":
 		r.bad(n, "source "+s.Name+" has no connector", "name one under connector")
 	case r.hasSource(s.Name):

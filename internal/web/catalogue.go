@@ -2,6 +2,7 @@ package web
 
 import (
 	"slices"
+	"strings"
 
 	"prumo.dev/prumo/internal/check"
 	"prumo.dev/prumo/internal/connector"
@@ -54,32 +55,12 @@ func (c Catalogue) System(id string) string {
 
 // ChecksOf returns the checks that prove a control.
 func (c Catalogue) ChecksOf(control string) []*check.Check {
-	var out []*check.Check
-	for _, k := range c.Checks().All() {
-		if slices.Contains(k.Controls, control) {
-			out = append(out, k)
-		}
-	}
-	return out
+	return framework.ProofsOf(c.Checks().All())[control]
 }
 
 // Controls folds counts by check into the statuses of all controls.
 func (c Catalogue) Controls(byCheck []monitor.CheckCount) map[string]framework.ControlStatus {
-	sums := map[string]framework.Counts{}
-	for _, n := range byCheck {
-		sums[n.Check] = sums[n.Check].Plus(Folded(n.Counts))
-	}
-	proofs := map[string][]framework.Counts{}
-	for _, k := range c.Checks().All() {
-		for _, control := range k.Controls {
-			proofs[control] = append(proofs[control], sums[k.ID])
-		}
-	}
-	out := map[string]framework.ControlStatus{}
-	for _, control := range c.Library.Controls() {
-		out[control.ID] = framework.FoldControl(proofs[control.ID])
-	}
-	return out
+	return c.Library.FoldControls(c.Checks().All(), byCheck)
 }
 
 // Statuses are the statuses alone.
@@ -91,16 +72,8 @@ func Statuses(controls map[string]framework.ControlStatus) map[string]framework.
 	return out
 }
 
-// Folded turns counts as shown into counts as folded, which tell stale from unknown.
-func Folded(c monitor.Counts) framework.Counts {
-	return framework.Counts{
-		Pass: c.Pass, Fail: c.Fail, Unknown: c.Unknown - c.Stale, Stale: c.Stale,
-		NotApplicable: c.NotApplicable, Excepted: c.Excepted,
-	}
-}
-
 // Shown is the status of counts, as a sign shows it.
-func Shown(c monitor.Counts) monitor.Status { return monitor.Status(Folded(c).Status()) }
+func Shown(c monitor.Counts) monitor.Status { return monitor.Status(framework.CountsOf(c).Status()) }
 
 // KindOptions are all kinds of facts, as a filter offers them.
 func KindOptions(e *ui.Env) []ui.Option {
@@ -171,14 +144,22 @@ func SourceOptions(sources []monitor.Source) []ui.Option {
 }
 
 // Sort returns the order that the address asks for if it is one of those that
-// the list knows, and otherwise the first.
+// the list knows, and otherwise the first; the page then says so.
 func Sort(e *ui.Env, known ...string) string {
 	asked := e.Query.Get("sort")
+	if asked == "" {
+		return known[0]
+	}
+	var names []string
 	for _, k := range known {
 		if asked == k || asked == "-"+k {
 			return asked
 		}
+		if name := strings.TrimPrefix(k, "-"); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
+	e.Notice(e.T("list.sort.unknown", "Asked", Cut(asked, 60), "Known", strings.Join(names, ", ")))
 	return known[0]
 }
 

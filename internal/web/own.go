@@ -56,6 +56,17 @@ func (s *Server) SignInHandler() http.Handler {
 	})
 }
 
+// LinkOverHandler answers a click on a sign-in link that was used, is over or
+// never was. It is not the program's fault that it asks again: 410, and what to do.
+func (s *Server) LinkOverHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req := s.request(r, Page{})
+		s.headers(w, req)
+		v := View{Body: ui.Login(req.Env, "", local(req.Query.Get("next")), true), Bare: true, Status: http.StatusGone}
+		s.render(w, req, Page{Title: "login.title"}, v)
+	})
+}
+
 // SignOutHandler answers POST /logout.
 func (s *Server) SignOutHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

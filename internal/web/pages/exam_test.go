@@ -158,6 +158,22 @@ func TestSignIn(t *testing.T) {
 	examine(t, w, "en")
 }
 
+func TestUnknownOrderIsTold(t *testing.T) {
+	h := serve(t, stores(t)["full"], access.Owner)
+	for _, path := range []string{"/findings", "/things", "/exceptions", "/checks", "/checks/account-has-mfa"} {
+		for _, lang := range ui.Languages() {
+			w := get(h, path+"?sort=%3Cb%3Ecolour", lang)
+			examine(t, w, lang)
+			if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, `class="note unknown" role="status"`) || !strings.Contains(body, "&lt;b&gt;colour") {
+				t.Errorf("%s in %s: an unknown order is not told", path, lang)
+			}
+		}
+		if strings.Contains(get(h, path, "en").Body.String(), "cannot be sorted") {
+			t.Errorf("%s: told without need", path)
+		}
+	}
+}
+
 // examine is what must hold of every page.
 func examine(t *testing.T, w *httptest.ResponseRecorder, lang string) {
 	t.Helper()

@@ -26,7 +26,12 @@ type Env struct {
 	Live   bool   // the page is refreshed when something changed
 	Nav    string // the item of the navigation that the page belongs to
 	Counts map[string]int64
+	// notices say what of the address was not followed, above the page.
+	notices []string
 }
+
+// Notice says a sentence above the page that is being made.
+func (e *Env) Notice(sentence string) { e.notices = append(e.notices, sentence) }
 
 // A Crumb is one step of the way to a page.
 type Crumb struct{ Text, Href string }
