@@ -80,6 +80,18 @@ func (e *eval) again(params map[string]ref.Val) {
 	e.params, e.due, e.refs, e.lost, e.nextID, e.many = params, time.Time{}, nil, nil, firstDynamic, nil
 }
 
+// A mark is a point in the arena to go back to.
+type mark struct{ slab, used int }
+
+func (e *eval) mark() mark { return mark{e.slab, e.used} }
+
+// rewind gives back what was projected since a mark; nothing may hold it.
+func (e *eval) rewind(m mark) {
+	e.slab, e.used = m.slab, m.used
+	clear(e.indexes)
+	clear(e.lists)
+}
+
 // fact projects a fact as the root of expressions.
 func (e *eval) fact(f *fact.Fact, t *trie) (*val, error) {
 	st := e.table.structs[f.Kind]

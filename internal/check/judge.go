@@ -183,6 +183,9 @@ func (c *Check) CheckParams(over map[string]any) error {
 	return err
 }
 
+// maxPooled is how many slabs an eval keeps between uses.
+const maxPooled = 64
+
 // eval takes an evaluation's state; done gives it back.
 func (l *loader) eval() (e *eval, done func()) {
 	e, ok := l.evals.Get().(*eval)
@@ -190,6 +193,9 @@ func (l *loader) eval() (e *eval, done func()) {
 		e = newEval(l.table)
 	}
 	return e, func() {
+		if len(e.slabs) > maxPooled {
+			return // a large set's memory is not kept for the next fact
+		}
 		e.begin("", time.Time{}, nil, nil)
 		l.evals.Put(e)
 	}

@@ -81,25 +81,29 @@ func (c *Check) gather(in SetInput) (*gathered, error) {
 		return s, err
 	}
 	for f := range in.Members {
+		before := e.mark()
 		root, err := e.fact(f, c.whole)
 		if err != nil {
 			return s, err
 		}
 		root.static = false
-		s.add(root.value())
+		if !s.add(root.value()) {
+			e.rewind(before)
+		}
 	}
 	e.name = e.set
 	return s, nil
 }
 
-// add puts a member where its `when` says.
-func (s *gathered) add(v ref.Val) {
+// add puts a member where its `when` says, and reports whether it is kept.
+func (s *gathered) add(v ref.Val) bool {
 	if s.c.when == nil {
 		s.members = append(s.members, v)
-		return
+		return true
 	}
 	s.e.root = v
-	switch o, r := s.c.three(s.e, s.c.when.program); o {
+	o, r := s.c.three(s.e, s.c.when.program)
+	switch o {
 	case Pass:
 		s.members = append(s.members, v)
 	case Unknown:
@@ -111,6 +115,7 @@ func (s *gathered) add(v ref.Val) {
 			s.reasons = append(s.reasons, r.Reason)
 		}
 	}
+	return o == Pass || o == Unknown
 }
 
 // judge evaluates the set with and without each doubtful member.

@@ -87,6 +87,36 @@ func TestSetReasonAndMessage(t *testing.T) {
 	}
 }
 
+// TestLargeSetKeepsOnlyItsMembers: the memory of a set follows those that belong
+// to it, not those that are looked at.
+func TestLargeSetKeepsOnlyItsMembers(t *testing.T) {
+	c := parse(t, file("account", "each: false\nwhen: account.admin\npass: accounts.all(a, accounts.filter(b, b.system == a.system).size() <= 2)\n"))
+	if _, ok := c.Countable(); ok {
+		t.Fatal("the check is counted, so that this proves nothing")
+	}
+	looked := 0
+	in := SetInput{Now: clock, Members: func(yield func(*fact.Fact) bool) {
+		for i := range 20_000 {
+			looked++
+			f := newFact("account", fmt.Sprintf("m%d", i), fmt.Sprintf(`{"admin":%v,"system":"s%d"}`, i%5_000 == 7, i%10_000))
+			if !yield(f) {
+				return
+			}
+		}
+	}}
+	s, err := c.gather(in)
+	defer s.done()
+	if err != nil || looked != 20_000 || len(s.members) != 4 {
+		t.Fatalf("got %d members of %d looked at, %v; want 4 of 20000", len(s.members), looked, err)
+	}
+	if len(s.e.slabs) > 2 {
+		t.Errorf("the set of four holds %d slabs of %d values, want 2 at most", len(s.e.slabs), slabSize)
+	}
+	if r := s.judge(); r.Outcome != Pass {
+		t.Errorf("got %v %s, want pass: two of each system", r.Outcome, r.Reason)
+	}
+}
+
 // TestCountsEqualSet folds the counts of random sets and compares with trying
 // every way of taking the doubtful members in.
 func TestCountsEqualSet(t *testing.T) {
