@@ -49,10 +49,11 @@ func table() []row {
 		{"checks", nil},
 		{"content", nil},
 		{"connectors", []string{"connectors/*", connector}},
-		{"connectors/*", []string{connector, fact}},
+		{"connectors/*", []string{connector, "internal/connector/mapping", fact}},
 		{fact, nil},
 		{check, []string{fact}},
 		{connector, []string{fact}},
+		{"internal/connector/mapping", []string{connector, fact}},
 		{monitor, []string{check, fact, "ledger"}},
 		// Areas: rules as pure functions.
 		{access, []string{check, fact}},

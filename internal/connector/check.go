@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
 )
 
 // Where says where settings were written.
@@ -79,6 +81,11 @@ func checkField(f Field, raw any, from Where) (any, error) {
 	if v != nil && from == FromConsole && (f.Local || f.Type == FieldPath) {
 		return nil, errors.New("opens this machine; set it in prumo.yaml")
 	}
+	if v != nil && f.Check != nil {
+		if err := f.Check(v); err != nil {
+			return nil, err
+		}
+	}
 	return v, nil
 }
 
@@ -98,6 +105,8 @@ func convert(f Field, raw any, from Where) (any, error) {
 		return toMap(raw, from)
 	case FieldURL:
 		return toURL(raw)
+	case FieldDocument:
+		return toDocument(raw)
 	default:
 		return toText(raw)
 	}
@@ -116,6 +125,18 @@ func toText(raw any) (any, error) {
 		return nil, nil //nolint:nilnil // an empty text sets nothing
 	}
 	return s, nil
+}
+
+// toDocument keeps a text as it is and writes anything else as YAML.
+func toDocument(raw any) (any, error) {
+	if _, ok := raw.(string); ok {
+		return toText(raw)
+	}
+	text, err := yaml.Marshal(raw)
+	if err != nil {
+		return nil, errors.New("must be YAML")
+	}
+	return toText(string(text))
 }
 
 func toURL(raw any) (any, error) {

@@ -134,3 +134,29 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// A document may be written as YAML in the file or as text in a form; its own
+// rules are asked in both.
+func TestCheckDocument(t *testing.T) {
+	info := Info{ID: "x", Fields: []Field{{
+		Name: "maps", Type: FieldDocument, Check: func(v any) error {
+			if !strings.Contains(v.(string), "scope: people") {
+				return errors.New("holds no people")
+			}
+			return nil
+		},
+	}}}
+	for name, raw := range map[string]any{
+		"yaml": []any{map[string]any{"scope": "people"}},
+		"text": "- scope: people\n",
+	} {
+		s, err := Check(info, map[string]any{"maps": raw}, FromFile)
+		if err != nil || !strings.Contains(s.Text("maps"), "scope: people") {
+			t.Errorf("%s: %q, %v", name, s.Text("maps"), err)
+		}
+	}
+	_, err := Check(info, map[string]any{"maps": "- scope: rooms"}, FromConsole)
+	if !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "maps: holds no people") {
+		t.Errorf("a document that breaks its rules: %v", err)
+	}
+}

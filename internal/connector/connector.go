@@ -57,6 +57,8 @@ const (
 	FieldInt    FieldType = "int"
 	FieldPath   FieldType = "path" // on this machine: only prumo.yaml may set it
 	FieldMap    FieldType = "map"  // text → list of texts
+	// FieldDocument is YAML or JSON of a shape that Field.Check knows; kept as text.
+	FieldDocument FieldType = "document"
 )
 
 // A Field is one setting of a connector.
@@ -67,7 +69,8 @@ type Field struct {
 	Hint     Text
 	Required bool
 	Default  any
-	Local    bool // only prumo.yaml on the machine may set it
+	Local    bool            // only prumo.yaml on the machine may set it
+	Check    func(any) error // further rules for a value of the right type; nil: none
 }
 
 // A Permission is something that a credential must be allowed.
