@@ -37,7 +37,9 @@ func (o *roster) of(u apiUser) *person {
 }
 
 // accounts emits the accounts of all organisations in one scope, since one
-// account may belong to several: members and collaborators.
+// account may belong to several: members and collaborators. A part that the
+// server refuses leaves fields unknown; where a part fails for a passing reason
+// no account is emitted, and so each stays as last seen.
 func (r *reader) accounts(ctx context.Context, orgs []string, repos []apiRepo, lists connector.Tally) error {
 	return r.scoped(scopeAccounts, []string{"account"}, func(y *connector.Tally) error {
 		if reading, _ := lists.Result(); reading != fact.Complete {
@@ -60,8 +62,8 @@ func (r *reader) accounts(ctx context.Context, orgs []string, repos []apiRepo, l
 				o.granted(repo.FullName, g)
 			}
 		}
-		if ctx.Err() != nil {
-			return nil
+		if reading, _ := y.Result(); reading == fact.Partial || ctx.Err() != nil {
+			return nil // as last seen: half a roster would take from people what they still have
 		}
 		for login, p := range o.people {
 			if err := r.emit.Fact(scopeAccounts, accountID(login), r.accountFact(o, p)); err != nil {

@@ -170,7 +170,7 @@ func isRepository(dir string) bool {
 
 // setSources makes exactly these sources run. One that cannot run says why.
 func (e *engine) setSources(ctx context.Context, rows []sourceRow) error {
-	m := &maker{connectors: e.connectors, allow: e.file.AllowNetworks, now: e.in.now, log: e.log, onCall: e.metrics.call}
+	m := &maker{connectors: e.connectors, limits: e.in.limits, allow: e.file.AllowNetworks, now: e.in.now, log: e.log, onCall: e.metrics.call}
 	next, bad := map[string]sourceRow{}, map[string]string{}
 	var run []collect.Source
 	var errs []error

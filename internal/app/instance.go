@@ -13,6 +13,7 @@ import (
 
 	"prumo.dev/prumo/internal/access"
 	"prumo.dev/prumo/internal/config"
+	"prumo.dev/prumo/internal/connector"
 	"prumo.dev/prumo/internal/seal"
 	"prumo.dev/prumo/internal/store"
 	"prumo.dev/prumo/internal/store/accessstore"
@@ -36,6 +37,7 @@ type instance struct {
 	settings settingsStore
 	keeper   access.Keeper
 	now      func() time.Time
+	limits   connector.ClientConfig    // of the calls to sources
 	still    atomic.Pointer[time.Time] // where the clock stands while a demo is written; nil: it runs
 }
 
@@ -64,7 +66,7 @@ func openInstance(ctx context.Context, p Process, log *slog.Logger) (*instance, 
 	if err != nil {
 		return nil, err
 	}
-	in := &instance{env: env, log: log, box: box}
+	in := &instance{env: env, log: log, box: box, limits: p.Limits}
 	in.now = func() time.Time {
 		if at := in.still.Load(); at != nil {
 			return at.UTC().Round(time.Microsecond)

@@ -141,7 +141,7 @@ func (c checkCmd) read(ctx context.Context, p Process, fc fileConfig, now time.T
 	var buf bytes.Buffer
 	incomplete := map[string]string{}
 	m := &maker{
-		connectors: byID(allConnectors(nil)), allow: fc.AllowNetworks, now: func() time.Time { return time.Now().UTC() },
+		connectors: byID(allConnectors(nil)), limits: p.Limits, allow: fc.AllowNetworks, now: func() time.Time { return time.Now().UTC() },
 		log: slog.New(slog.DiscardHandler), onCall: func(string, connector.Call) {},
 	}
 	for _, name := range c.Source {

@@ -79,10 +79,10 @@ func (e *engine) remembered(ctx context.Context, id string) (fact.Collector, boo
 func (e *engine) sourcePart(s collect.State) fact.Collector {
 	c := fact.Collector{
 		Name: fact.Some(s.Name), Type: fact.Some("source"), Connector: fact.Some(s.Connector), Enabled: fact.Some(s.Enabled),
-		EverySeconds: fact.Some(int64(s.Every.Seconds())), Failures: fact.Some(int64(min(s.Failures, 10))),
-		ForbiddenScopes: fact.Some(int64(s.Forbidden)),
+		EverySeconds: fact.Some(int64(s.Every.Seconds())),
 	}
-	if s.LastResult != "" {
+	if s.LastResult != "" { // before the first reading has ended nobody knows how it fares
+		c.Failures, c.ForbiddenScopes = fact.Some(int64(min(s.Failures, 10))), fact.Some(int64(s.Forbidden))
 		c.LastResult, c.Detail = fact.Some(s.LastResult), fact.SomeIf(s.LastWhy, s.LastWhy != "")
 	}
 	if s.Every > 0 && !s.Last.IsZero() {

@@ -28,6 +28,7 @@ type sourceRow struct {
 // A maker turns kept sources into ones that can be read.
 type maker struct {
 	connectors map[string]connector.Connector
+	limits     connector.ClientConfig
 	allow      []netip.Prefix
 	now        func() time.Time
 	log        *slog.Logger
@@ -47,11 +48,11 @@ func byID(cs []connector.Connector) map[string]connector.Connector {
 
 // source checks a row against its connector and gives it its client and dialler.
 func (m *maker) source(r sourceRow) (collect.Source, error) {
-	c, ok := m.connectors[r.Connector]
+	kind, ok := m.connectors[r.Connector]
 	if !ok {
 		return collect.Source{}, fmt.Errorf("source %s: connector %q does not exist; `prumo serve` lists them under /sources/new", r.Name, r.Connector)
 	}
-	info := c.Info()
+	info := kind.Info()
 	where := connector.FromConsole
 	if r.FromFile {
 		where = connector.FromFile
@@ -61,16 +62,17 @@ func (m *maker) source(r sourceRow) (collect.Source, error) {
 		return collect.Source{}, fmt.Errorf("source %s: %w", r.Name, err)
 	}
 	out := collect.Source{
-		Name: r.Name, Connector: c, Every: r.Every, Enabled: !r.Disabled, Settings: s, Memo: connector.NewMemo(memoBytes, m.now),
+		Name: r.Name, Connector: kind, Every: r.Every, Enabled: !r.Disabled, Settings: s, Memo: connector.NewMemo(memoBytes, m.now),
 	}
 	if out.Every == 0 {
 		out.Every = info.Every
 	}
 	out.Dial = connector.NewDialer(connector.NetworkPolicy{AllowAll: r.FromFile, Allow: m.allow})
-	out.HTTP = connector.NewClient(connector.ClientConfig{
-		Hosts: connector.HostsOf(info, s), Dial: out.Dial, Secrets: connector.SecretsOf(info, s), Version: Version, Log: m.log.With("source", r.Name),
-		Now: m.now, OnCall: func(c connector.Call) { m.onCall(r.Name, c) },
-	})
+	cfg := m.limits
+	cfg.Hosts, cfg.Dial, cfg.Secrets = connector.HostsOf(info, s), out.Dial, connector.SecretsOf(info, s)
+	cfg.Version, cfg.Log, cfg.Now = Version, m.log.With("source", r.Name), m.now
+	cfg.OnCall = func(call connector.Call) { m.onCall(r.Name, call) }
+	out.HTTP = connector.NewClient(cfg)
 	return out, nil
 }
 

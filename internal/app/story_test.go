@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"prumo.dev/prumo/internal/app"
+	"prumo.dev/prumo/internal/connector"
 	"prumo.dev/prumo/internal/testkit"
 )
 
@@ -31,6 +32,8 @@ type house struct {
 	env   map[string]string
 	stop  func()
 	out   *output
+
+	limits connector.ClientConfig // of the calls to sources
 }
 
 // An output is what the program prints, readable while it runs.
@@ -74,8 +77,14 @@ func (h *house) command(args ...string) (stdout, stderr string, code int) {
 // open starts Prumo on a fresh data folder with the configuration.
 func open(t *testing.T, yaml string, env map[string]string) *house {
 	t.Helper()
+	return openLimited(t, yaml, env, connector.ClientConfig{})
+}
+
+// openLimited is open with other limits of the calls to sources.
+func openLimited(t *testing.T, yaml string, env map[string]string, limits connector.ClientConfig) *house {
+	t.Helper()
 	dir := t.TempDir()
-	h := &house{t: t, env: map[string]string{"PRUMO_DATA": filepath.Join(dir, "data"), "PRUMO_ADDR": freeAddr(t)}, out: &output{}}
+	h := &house{limits: limits, t: t, env: map[string]string{"PRUMO_DATA": filepath.Join(dir, "data"), "PRUMO_ADDR": freeAddr(t)}, out: &output{}}
 	for k, v := range env {
 		h.env[k] = v
 	}
@@ -99,7 +108,7 @@ func (h *house) start(args ...string) {
 	done := make(chan int, 1)
 	errw := &output{}
 	go func() {
-		done <- app.Main(ctx, app.Process{Args: args, Stdin: strings.NewReader(""), Stdout: h.out, Stderr: errw, LookupEnv: h.lookup})
+		done <- app.Main(ctx, app.Process{Args: args, Stdin: strings.NewReader(""), Stdout: h.out, Stderr: errw, LookupEnv: h.lookup, Limits: h.limits})
 	}()
 	var once sync.Once
 	h.stop = func() {

@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 
 	"prumo.dev/prumo/internal/fact"
 )
@@ -62,6 +64,8 @@ func why(err error) string {
 		{ErrFormat, "an answer was not in the documented form"},
 		{context.DeadlineExceeded, "the system did not answer in time"},
 		{ErrCut, "an answer was cut short"},
+		{io.ErrUnexpectedEOF, "an answer was cut short"},
+		{io.EOF, "the connection broke"},
 	} {
 		if errors.Is(err, w.is) {
 			return w.text
@@ -75,6 +79,7 @@ func whyNetwork(err error) string {
 	var cert *tls.CertificateVerificationError
 	var op *net.OpError
 	var timeout net.Error
+	var head textproto.ProtocolError
 	switch {
 	case errors.As(err, &dns):
 		return "the name of the system could not be resolved"
@@ -86,6 +91,8 @@ func whyNetwork(err error) string {
 		return "the system could not be reached"
 	case errors.As(err, &op):
 		return "the connection broke"
+	case errors.As(err, &head):
+		return "an answer was cut short"
 	default:
 		return "the reading failed"
 	}

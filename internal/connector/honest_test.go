@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -145,5 +146,34 @@ func TestMemoryRefuses(t *testing.T) {
 	}
 	if len(m.Facts()) != 1 || string(m.Facts()[0].Data) != `{"login":"a"}` {
 		t.Errorf("facts: %+v", m.Facts())
+	}
+}
+
+// A header that breaks off is told in words, wherever it breaks.
+func TestCutHeaderHasAReason(t *testing.T) {
+	for sent, want := range map[string]string{
+		"": "the connection broke", "HT": "an answer was not in the documented form", "HTTP/1.1 200 OK\r\n": "an answer was cut short",
+		"HTTP/1.1 200 OK\r\nContent-Type": "an answer was cut short", "SSH-2.0-x\r\n\r\n": "an answer was not in the documented form",
+	} {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1024))
+			_, _ = io.WriteString(c, sent)
+			_ = c.Close()
+		}()
+		at := "http://" + l.Addr().String()
+		c := NewClient(ClientConfig{Hosts: []string{at}, Dial: NewDialer(NetworkPolicy{AllowAll: true}), Attempts: 1})
+		_, err = Fetch(t.Context(), c, at+"/x", http.Header{})
+		if reading, d := Honest(err); reading != fact.Partial || d.Why != want {
+			t.Errorf("%q: %s, %q; want partial, %q (%v)", sent, reading, d.Why, want, err)
+		}
+		_ = l.Close()
 	}
 }

@@ -73,6 +73,9 @@ func (t *transport) attempt(ctx context.Context, req *http.Request, n int) (*htt
 
 func (t *transport) exchange(req *http.Request) (*http.Response, []byte, error) {
 	res, err := t.base.RoundTrip(req)
+	if err != nil && strings.Contains(err.Error(), "malformed HTTP") { // net/http has no name for it
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -84,6 +84,12 @@ func (p *Proxy) Cut(after int) {
 	p.toxic("limit_data", map[string]any{"bytes": after})
 }
 
+// Trickle lets so many kilobytes of each connection's answers through in a second.
+func (p *Proxy) Trickle(kilobytes int) {
+	p.toxi.t.Helper()
+	p.toxic("bandwidth", map[string]any{"rate": kilobytes})
+}
+
 // Reset answers every connection with a TCP reset.
 func (p *Proxy) Reset() {
 	p.toxi.t.Helper()

@@ -1,0 +1,585 @@
+package app_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"prumo.dev/prumo/internal/connector"
+	"prumo.dev/prumo/internal/testkit"
+)
+
+// A trouble is one way in which an upstream fails. Every trouble has a source
+// of its own, all of them before the same Gitea, so that they are lived
+// through at once.
+type trouble struct {
+	name    string
+	toxic   func(*testkit.Proxy) // what the network does
+	answer  answerer             // what the server says
+	why     string               // part of the reason that people are told; "": the source goes on being read
+	refused bool                 // what is refused may turn to unknown; what fails may not
+	pages   bool                 // lists come one thing a page
+}
+
+// An answerer gives a false answer and reports true, or leaves the request to Gitea.
+type answerer func(w http.ResponseWriter, r *http.Request, g *gate) bool
+
+// outages lists the troubles; epoch is the round of the erratic ones.
+func outages() []trouble {
+	return []trouble{
+		{name: "well"},
+		{name: "late", toxic: func(p *testkit.Proxy) { p.Slow(30 * time.Millisecond) }},
+		{name: "slow", toxic: func(p *testkit.Proxy) { p.Slow(5 * time.Second) }, why: "did not answer in time"},
+		{name: "trickle", toxic: func(p *testkit.Proxy) { p.Trickle(1) }, why: "did not answer in time"},
+		{name: "hang", toxic: (*testkit.Proxy).Hang, why: "did not answer in time"},
+		{name: "header-cut", toxic: func(p *testkit.Proxy) { p.Cut(60) }, why: "an answer was cut short|the connection broke|not in the documented form"},
+		{name: "body-cut", toxic: func(p *testkit.Proxy) { p.Cut(1500) }, why: "an answer was cut short|the connection broke"},
+		{name: "reset", toxic: (*testkit.Proxy).Reset, why: "the connection broke"},
+		{name: "down", toxic: (*testkit.Proxy).Down, why: "could not be reached"},
+		{name: "body-reset", answer: halfBody, why: "an answer was cut short|the connection broke"},
+		{name: "unauthorised", answer: status(401), why: "refused the credential", refused: true},
+		{name: "forbidden", answer: status(403), why: "may not see this", refused: true},
+		{name: "hidden", answer: status(404), why: "hides this from the credential, or it is gone", refused: true},
+		{name: "throttled", answer: status(429), why: "asks for fewer requests"},
+		{name: "broken", answer: status(500), why: "failed with status 500"},
+		{name: "unavailable", answer: status(503), why: "failed with status 503"},
+		{name: "second-page", answer: secondPage(halfBody), why: "an answer was cut short|the connection broke", pages: true},
+		{name: "short-list", answer: secondPage(text("application/json", "[]")), why: "gave less than it says there is", pages: true},
+		{name: "nothing", answer: text("application/json", "[]"), why: "not in the documented form"},
+		{name: "sign-in-page", answer: text("text/html", "<!doctype html><title>Sign in</title>"), why: "not in the documented form"},
+		{name: "elsewhere", answer: elsewhere, why: "another host"},
+		{name: "unsteady", answer: unsteady(halfBody, status(429), status(500)), why: "."},
+		{name: "fickle", answer: unsteady(status(401), status(403), status(404)), why: ".", refused: true},
+	}
+}
+
+func status(code int) answerer {
+	return func(w http.ResponseWriter, _ *http.Request, _ *gate) bool {
+		if code == http.StatusTooManyRequests {
+			w.Header().Set("Retry-After", "30")
+		}
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, `{"message":"internal: dial tcp 10.0.0.7:5432: boom"}`)
+		return true
+	}
+}
+
+func text(kind, body string) answerer {
+	return func(w http.ResponseWriter, _ *http.Request, g *gate) bool {
+		w.Header().Set("Content-Type", kind)
+		if g.pages {
+			w.Header().Set("X-Total-Count", "3")
+		}
+		_, _ = io.WriteString(w, body)
+		return true
+	}
+}
+
+func elsewhere(w http.ResponseWriter, r *http.Request, _ *gate) bool {
+	http.Redirect(w, r, "http://127.0.0.2:9/", http.StatusFound)
+	return true
+}
+
+// halfBody says Gitea's own length, gives half of it, and resets the connection.
+func halfBody(w http.ResponseWriter, r *http.Request, g *gate) bool {
+	rec := httptest.NewRecorder()
+	g.forward(rec, r)
+	for k, v := range rec.Header() {
+		w.Header()[k] = v
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(rec.Body.Len()))
+	w.WriteHeader(rec.Code)
+	_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
+	c := http.NewResponseController(w)
+	_ = c.Flush()
+	if conn, _, err := c.Hijack(); err == nil {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.Close()
+	}
+	return true
+}
+
+func secondPage(a answerer) answerer {
+	return func(w http.ResponseWriter, r *http.Request, g *gate) bool {
+		return r.URL.Query().Get("page") == "2" && strings.HasSuffix(r.URL.Path, "/orgs/acme/repos") && a(w, r, g)
+	}
+}
+
+// unsteady fails a third of the paths, others in every round, so that readings
+// break off at every place. A repeated request fails again.
+func unsteady(ways ...answerer) answerer {
+	return func(w http.ResponseWriter, r *http.Request, g *gate) bool {
+		h := fnv.New32a()
+		_, _ = fmt.Fprint(h, r.URL.String(), g.round.Load())
+		n := int(h.Sum32() >> 3)
+		return n%3 == 0 && ways[n/3%len(ways)](w, r, g)
+	}
+}
+
+// A gate stands before Gitea and says what the trouble says while it is shut.
+type gate struct {
+	trouble
+	gitea *url.URL
+	shut  atomic.Bool
+	round atomic.Int64
+	proxy *testkit.Proxy
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.shut.Load() && g.answer != nil && g.answer(w, r, g) {
+		return
+	}
+	g.forward(w, r)
+}
+
+func (g *gate) forward(w http.ResponseWriter, r *http.Request) {
+	u := *r.URL
+	u.Scheme, u.Host = g.gitea.Scheme, g.gitea.Host
+	if q := u.Query(); g.pages && q.Has("limit") {
+		q.Set("limit", "1")
+		u.RawQuery = q.Encode()
+	}
+	req, err := http.NewRequestWithContext(r.Context(), r.Method, u.String(), nil)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	req.Header = r.Header.Clone()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer res.Body.Close()
+	for k, v := range res.Header {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(res.StatusCode)
+	_, _ = io.Copy(w, res.Body)
+}
+
+func (g *gate) fail() {
+	g.shut.Store(true)
+	if g.toxic != nil {
+		g.toxic(g.proxy)
+	}
+}
+
+func (g *gate) mend() {
+	g.shut.Store(false)
+	g.proxy.Mend()
+}
+
+// gates puts every trouble, still asleep, before Gitea.
+func gates(t *testing.T, git *testkit.GiteaServer) []*gate {
+	t.Helper()
+	at, err := url.Parse(git.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	toxi := testkit.Toxiproxy(t)
+	var out []*gate
+	for _, x := range outages() {
+		g := &gate{trouble: x, gitea: at}
+		front := httptest.NewServer(g)
+		t.Cleanup(front.Close)
+		g.proxy = toxi.Proxy(front.Listener.Addr().String())
+		out = append(out, g)
+	}
+	return out
+}
+
+// A picture is all that the product holds of one source.
+type picture struct {
+	Verdicts map[string]seen // by check and fact
+	Facts    map[string]string
+	Findings map[string]string
+}
+
+type seen struct{ Status, Outcome, Since string }
+
+// all reads a whole list of the API, page by page.
+func all[T any](h *house, path string) []T {
+	h.t.Helper()
+	var out []T
+	for cursor := ""; ; {
+		var page struct {
+			Items []T
+			Next  string
+		}
+		if code := h.call(http.MethodGet, path+"&limit=1000&cursor="+url.QueryEscape(cursor), nil, &page); code != http.StatusOK {
+			h.t.Fatalf("%s: status %d", path, code)
+		}
+		out = append(out, page.Items...)
+		if cursor = page.Next; cursor == "" {
+			return out
+		}
+	}
+}
+
+func (h *house) picture(source string) picture {
+	h.t.Helper()
+	p := picture{map[string]seen{}, map[string]string{}, map[string]string{}}
+	for _, v := range all[struct{ Check, Fact, Status, Outcome, Since string }](h, "/api/v1/verdicts?source="+source) {
+		p.Verdicts[v.Check+" "+v.Fact] = seen{v.Status, v.Outcome, v.Since}
+	}
+	for _, f := range all[struct {
+		ID     string
+		Digest string
+		Gone   *time.Time `json:"gone_at"`
+	}](h, "/api/v1/facts?gone=true&source="+source) {
+		p.Facts[f.ID] = fmt.Sprintf("%s gone %v", f.Digest, f.Gone != nil)
+	}
+	for _, f := range all[struct {
+		ID, Check, Fact string
+		Closed          *time.Time `json:"closed_at"`
+	}](h, "/api/v1/findings?source="+source) {
+		p.Findings[f.ID] = fmt.Sprintf("%s on %s closed %v", f.Check, f.Fact, f.Closed != nil)
+	}
+	return p
+}
+
+// brief is a check of the house whose limit passes while the test looks on.
+const briefCheck = "repository-was-seen-lately"
+
+const briefYAML = `
+id: ` + briefCheck + `
+version: 1
+kind: repository
+severity: low
+title: {en: The repository was seen lately}
+pass: repository.name != ""
+message: {en: "{{repository.name}}"}
+fix: {en: Look again}
+controls: [continuous-control-monitoring]
+fresh: 15s
+examples:
+  - {name: named, want: pass, repository: {name: a}}
+  - {name: without a name, want: fail, repository: {name: ""}}
+  - {name: silent, want: unknown, repository: {}}
+`
+
+// acme is an organisation in which some things are as they should be and some are not.
+func acme(git *testkit.GiteaServer) {
+	git.Must("POST", "/orgs", map[string]any{"username": "acme"})
+	for _, name := range []string{"web", "api", "old"} {
+		git.Must("POST", "/orgs/acme/repos", map[string]any{"name": name, "auto_init": true, "default_branch": "main"})
+	}
+	change := map[string]any{"message": "past review", "content": "eA==", "branch": "main"}
+	git.Must("POST", "/repos/acme/web/contents/direct.txt", change)
+	change["new_branch"] = "feature"
+	git.Must("POST", "/repos/acme/web/contents/change.txt", change)
+	git.Must("POST", "/repos/acme/web/pulls", map[string]any{"head": "feature", "base": "main", "title": "a change"})
+	for range 50 {
+		if code, _ := git.API("POST", "/repos/acme/web/pulls/1/merge", map[string]any{"Do": "merge"}); code < 300 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	git.Must("POST", "/repos/acme/web/branch_protections", map[string]any{
+		"rule_name": "main", "enable_push": false, "required_approvals": 1, "dismiss_stale_approvals": true,
+		"block_on_rejected_reviews": true, "enable_status_check": true, "status_check_contexts": []string{"test"}, "block_admin_merge_override": true,
+	})
+	git.User("bob")
+	git.Must("PUT", "/repos/acme/api/collaborators/bob", map[string]any{"permission": "write"})
+}
+
+// TestOutagesChangeNothing lives through every trouble that an upstream can
+// have. Through all of them nothing turns to pass or to fail, nothing is gone,
+// no finding opens or closes; people are told that a source cannot be read, and
+// why; and afterwards everything is as before.
+func TestOutagesChangeNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Gitea and waits for limits to pass")
+	}
+	git, mail := testkit.Gitea(t), testkit.Mailpit(t)
+	acme(git)
+	doors := gates(t, git)
+	h := outageHouse(t, git, mail, doors)
+	began := time.Now()
+	stage := func(what string) { t.Logf("%4.1f s: %s", time.Since(began).Seconds(), what) }
+	before := map[string]picture{}
+	h.until("complete first readings", time.Minute, func() bool { return h.readWhole(doors) })
+	for _, g := range doors {
+		before[g.name] = h.picture(g.name)
+	}
+	checkBaseline(t, before)
+
+	stage("read")
+	for _, g := range doors {
+		g.fail()
+	}
+	h.readUntil(t, doors, "fail")
+	stage("found to be in trouble")
+	h.until("what was not seen for longer than a check's limit to be unknown", 30*time.Second, func() bool {
+		return !slices.ContainsFunc(doors, func(g *gate) bool {
+			return g.why != "" && slices.ContainsFunc(h.verdicts("check="+briefCheck+"&source="+g.name), func(v verdict) bool { return v.Status != "unknown" })
+		})
+	})
+	for _, g := range doors {
+		t.Run(g.name, func(t *testing.T) { during(t, h, g, before[g.name]) })
+	}
+	stage("compared")
+	told := toldOf(t, h, mail, doors, git.AdminToken)
+
+	stage("told")
+	for _, g := range doors {
+		g.mend()
+	}
+	h.readUntil(t, doors, "pass")
+	stage("mended")
+	h.until("everything is seen again", 30*time.Second, func() bool {
+		return !slices.ContainsFunc(doors, func(g *gate) bool {
+			return slices.ContainsFunc(h.verdicts("check="+briefCheck+"&source="+g.name), func(v verdict) bool { return v.Status != "pass" })
+		})
+	})
+	for _, g := range doors {
+		t.Run(g.name+" afterwards", func(t *testing.T) { afterwards(t, h, g, before[g.name]) })
+	}
+	recovered(t, h, mail, doors, told)
+	stage("told of the recovery")
+}
+
+func outageHouse(t *testing.T, git *testkit.GiteaServer, mail *testkit.Mail, doors []*gate) *house {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, briefCheck+".yaml"), []byte(briefYAML), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var yaml strings.Builder
+	fmt.Fprintf(&yaml, "organisation: {name: Acme, languages: [en], owner: lead@acme.test}\nchecks: [%s]\n", dir)
+	fmt.Fprint(&yaml, "routes:\n  - {name: security, to: {email: [security@acme.test]}}\nsources:\n")
+	for _, g := range doors {
+		every := "10m" // what is in trouble is read when the test asks
+		if g.why == "" {
+			every = "10s"
+		}
+		fmt.Fprintf(&yaml, "  - {name: %s, connector: gitea, every: %s, settings: {url: \"http://%s\", token: {env: GITEA_TOKEN}, organisations: [acme]}}\n", g.name, every, g.proxy.Addr)
+	}
+	limits := connector.ClientConfig{Rate: -1, Attempt: 1500 * time.Millisecond, Deadline: 1700 * time.Millisecond, Attempts: 2}
+	return openLimited(t, yaml.String(), map[string]string{"GITEA_TOKEN": git.AdminToken, "PRUMO_SMTP_URL": mail.SMTPURL}, limits)
+}
+
+// readWhole reports whether every source was read completely, and asks again
+// where the burst of the start was too much for the machine.
+func (h *house) readWhole(doors []*gate) bool {
+	h.t.Helper()
+	var list struct {
+		Items []struct {
+			Name   string
+			Result string `json:"last_result"`
+		}
+	}
+	h.call(http.MethodGet, "/api/v1/sources", nil, &list)
+	whole := 0
+	for _, s := range list.Items {
+		switch {
+		case !slices.ContainsFunc(doors, func(g *gate) bool { return g.name == s.Name }):
+		case s.Result == "complete":
+			whole++
+		case s.Result != "":
+			h.call(http.MethodPost, "/api/v1/sources/"+s.Name+"/read", nil, nil)
+		}
+	}
+	return whole == len(doors)
+}
+
+// readUntil asks for readings until each troubled source's own fact says so.
+func (h *house) readUntil(t *testing.T, doors []*gate, want string) {
+	t.Helper()
+	h.until("the sources' own facts "+want, time.Minute, func() bool {
+		done := true
+		now := map[string]string{}
+		for _, v := range h.verdicts("check=collector-is-read-completely") {
+			now[strings.TrimPrefix(v.Fact, "self/source/")] = v.Outcome
+		}
+		for _, g := range doors {
+			if g.why != "" && now[g.name] != want {
+				done = false
+				g.round.Add(1)
+				h.call(http.MethodPost, "/api/v1/sources/"+g.name+"/read", nil, nil)
+			}
+		}
+		if !done {
+			time.Sleep(200 * time.Millisecond)
+		}
+		return done
+	})
+}
+
+func checkBaseline(t *testing.T, before map[string]picture) {
+	t.Helper()
+	first := before["well"]
+	count := map[string]int{}
+	for _, v := range first.Verdicts {
+		count[v.Outcome]++
+	}
+	if count["pass"] < 5 || count["fail"] < 5 || len(first.Facts) < 6 || len(first.Findings) != count["fail"] {
+		t.Fatalf("the baseline proves nothing: outcomes %v, %d facts, %d findings", count, len(first.Facts), len(first.Findings))
+	}
+	for name, p := range before {
+		if d := cmp.Diff(outcomes(first), outcomes(p)); d != "" {
+			t.Errorf("%s begins with other outcomes than a source without trouble\n%s", name, d)
+		}
+	}
+	t.Logf("%d verdicts (%v), %d facts and %d findings a source", len(first.Verdicts), count, len(first.Facts), len(first.Findings))
+}
+
+func outcomes(p picture) map[string]string {
+	out := map[string]string{}
+	for k, v := range p.Verdicts {
+		out[k] = v.Outcome
+	}
+	return out
+}
+
+// during compares what is held in the trouble with what was held before it.
+func during(t *testing.T, h *house, g *gate, before picture) {
+	now := h.picture(g.name)
+	for key, old := range before.Verdicts {
+		v, ok := now.Verdicts[key]
+		switch {
+		case !ok:
+			t.Errorf("%s: the verdict is gone", key)
+		case v.Outcome != old.Outcome && (!g.refused || v.Outcome != "unknown"):
+			t.Errorf("%s: %s became %s", key, old.Outcome, v.Outcome)
+		case v.Outcome == old.Outcome && v.Since != old.Since && !g.refused:
+			t.Errorf("%s: %s since %s began anew at %s", key, old.Outcome, old.Since, v.Since)
+		case strings.HasPrefix(key, briefCheck) && g.why != "":
+		case v.Status != v.Outcome:
+			t.Errorf("%s: %s is shown as %s before its limit", key, v.Outcome, v.Status)
+		}
+	}
+	if len(now.Verdicts) != len(before.Verdicts) {
+		t.Errorf("%d verdicts, before %d", len(now.Verdicts), len(before.Verdicts))
+	}
+	sameThings(t, g, before, now)
+}
+
+// sameThings holds facts and findings to what they were.
+func sameThings(t *testing.T, g *gate, before, now picture) {
+	t.Helper()
+	if d := cmp.Diff(before.Findings, now.Findings); d != "" {
+		t.Errorf("findings opened or closed\n%s", d)
+	}
+	if !g.refused {
+		if d := cmp.Diff(before.Facts, now.Facts); d != "" {
+			t.Errorf("facts changed\n%s", d)
+		}
+		return
+	}
+	if d := cmp.Diff(slices.Sorted(maps.Keys(before.Facts)), slices.Sorted(maps.Keys(now.Facts))); d != "" {
+		t.Errorf("facts came or went\n%s", d)
+	}
+	for id, f := range now.Facts {
+		if strings.HasSuffix(f, "true") {
+			t.Errorf("%s is gone", id)
+		}
+	}
+}
+
+func afterwards(t *testing.T, h *house, g *gate, before picture) {
+	now := h.picture(g.name)
+	if d := cmp.Diff(outcomes(before), outcomes(now)); d != "" {
+		t.Errorf("outcomes\n%s", d)
+	}
+	if d := cmp.Diff(before.Facts, now.Facts); d != "" {
+		t.Errorf("facts\n%s", d)
+	}
+	if d := cmp.Diff(before.Findings, now.Findings); d != "" {
+		t.Errorf("findings\n%s", d)
+	}
+	for key, v := range now.Verdicts {
+		if v.Status != v.Outcome {
+			t.Errorf("%s: %s is shown as %s", key, v.Outcome, v.Status)
+		}
+	}
+}
+
+// internals must stand in no message: a secret, an address, Go's own words.
+func internals(token string) *regexp.Regexp {
+	return regexp.MustCompile(regexp.QuoteMeta(token) + `|dial tcp|EOF|context deadline|10\.0\.0\.7|boom|goroutine|read: connection|/api/v1/`)
+}
+
+// toldOf waits until a mail told of each troubled source, and holds it to words
+// that a person understands. It returns the messages' ids by source.
+func toldOf(t *testing.T, h *house, mail *testkit.Mail, doors []*gate, token string) map[string]string {
+	t.Helper()
+	told := map[string]string{}
+	line := func(g *gate, m testkit.Message) string {
+		for l := range strings.Lines(m.Text) {
+			if strings.Contains(l, "Source "+g.name+" was not read completely") {
+				return l
+			}
+		}
+		return ""
+	}
+	h.until("mails about the sources", 30*time.Second, func() bool {
+		messages := mail.Messages()
+		for _, g := range doors {
+			for _, m := range messages {
+				if l := line(g, m); l != "" && told[g.name] == "" {
+					told[g.name] = m.MessageID
+					if !regexp.MustCompile(g.why).MatchString(l) {
+						t.Errorf("%s: the mail says %q, want a reason like %q", g.name, l, g.why)
+					}
+				}
+			}
+			if g.why != "" && told[g.name] == "" {
+				return false
+			}
+		}
+		return true
+	})
+	for _, m := range mail.Messages() {
+		if bad := internals(token).FindString(m.Text + m.Subject); bad != "" {
+			t.Errorf("a mail says %q:\n%s", bad, m.Text)
+		}
+	}
+	for _, g := range doors {
+		if g.why == "" && told[g.name] != "" {
+			t.Errorf("%s: a mail told of trouble where there was none", g.name)
+		}
+	}
+	return told
+}
+
+// recovered waits until the end of each trouble is told in its thread.
+func recovered(t *testing.T, h *house, mail *testkit.Mail, doors []*gate, told map[string]string) {
+	t.Helper()
+	h.until("mails about the recovery", 30*time.Second, func() bool {
+		messages := mail.Messages()
+		return !slices.ContainsFunc(doors, func(g *gate) bool {
+			return g.why != "" && !slices.ContainsFunc(messages, func(m testkit.Message) bool {
+				return strings.Contains(strings.Join(m.Header["References"], " "), told[g.name]) && strings.Contains(m.Text, g.name)
+			})
+		})
+	})
+	counts := map[string]int{}
+	for _, m := range mail.Messages() {
+		counts[m.MessageID]++
+	}
+	for id, n := range counts {
+		if n > 1 {
+			t.Errorf("message %s arrived %d times", id, n)
+		}
+	}
+}
