@@ -9,7 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the PostgreSQL driver
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib" // the PostgreSQL driver
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	_ "modernc.org/sqlite" // the embedded database
@@ -47,16 +48,27 @@ func sqliteURL(dir string, writer bool) string {
 	return u.String()
 }
 
-// open gives the writing and the reading pool.
-func (d Dialect) open(c Config) (writer, reader *sql.DB, err error) {
-	if d == Postgres {
-		if writer, err = sql.Open("pgx", c.URL); err != nil {
-			return nil, nil, err
-		}
-		writer.SetMaxOpenConns(16)
-		writer.SetMaxIdleConns(8)
-		return writer, writer, nil
+// open gives the writing and the reading pool. On PostgreSQL both are one, and
+// there is a second one for the lease, which never waits behind other work.
+func (db *DB) open(c Config) (err error) {
+	if db.dialect == SQLite {
+		db.writer, db.reader, err = openFile(c)
+		return err
 	}
+	if db.url, err = pgx.ParseConfig(c.URL); err != nil {
+		return err
+	}
+	// By this name a successor finds the connections of a holder that is stuck.
+	db.url.RuntimeParams["application_name"] = db.replica
+	db.writer, db.side = stdlib.OpenDB(*db.url), stdlib.OpenDB(*db.url)
+	db.reader = db.writer
+	db.writer.SetMaxOpenConns(16)
+	db.writer.SetMaxIdleConns(8)
+	db.side.SetMaxOpenConns(2)
+	return nil
+}
+
+func openFile(c Config) (writer, reader *sql.DB, err error) {
 	if writer, err = sql.Open("sqlite", sqliteURL(c.Dir, true)); err != nil {
 		return nil, nil, err
 	}
@@ -93,11 +105,13 @@ func (d Dialect) goose() (goose.Dialect, []goose.ProviderOption, error) {
 // A Lock is what Tx.Lock takes: one holder at a time over all replicas.
 type Lock int64
 
-// The locks.
-const (
-	LockHeart Lock = 0x7072756d01 // the monitor's transactions, one after another
-	LockLease Lock = 0x7072756d02 // the lease of the replica that collects
-)
+// LockHeart lets the monitor's transactions come one after another.
+const LockHeart Lock = 0x7072756d01
+
+// stuck is how many milliseconds a process may be silent within a transaction
+// of the monitor before PostgreSQL ends it, so that one that was stopped there
+// doesn't hold up all others.
+const stuck = "8000"
 
 // lock waits for l until the transaction ends. SQLite has one writing
 // connection and one writing process at a time, which is that lock already.
@@ -105,8 +119,27 @@ func (d Dialect) lock(ctx context.Context, tx *sql.Tx, l Lock) error {
 	if d == SQLite {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(l))
+	if l != LockHeart {
+		_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(l))
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `SELECT set_config('idle_in_transaction_session_timeout', $1, true),
+		set_config('tcp_user_timeout', $1, true), pg_advisory_xact_lock($2)`, stuck, int64(l))
 	return err
+}
+
+// clock is the database's own time in microseconds, whatever the replicas' say.
+func (d Dialect) clock() string {
+	if d == SQLite {
+		return "CAST(unixepoch('subsec') * 1000000 AS BIGINT)"
+	}
+	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+}
+
+// disconnect ends every connection of the replica $1 to this database.
+func (d Dialect) disconnect() string {
+	return `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE application_name = $1 AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()`
 }
 
 // readOptions gives the options of a snapshot; SQLite's reading pool is a

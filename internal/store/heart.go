@@ -16,6 +16,8 @@ type heart struct {
 	leaf   int64            // number of the leaf that this transaction appends, from 1; 0: not asked yet
 	ids    map[string]int64 // last id of a table
 	source map[int64]string // names of sources
+	turned bool             // another process wrote since this one did
+	told   bool             // verdicts changed, which open pages show
 }
 
 var _ monitor.Store = (*DB)(nil)
@@ -27,7 +29,14 @@ func (db *DB) Heart(ctx context.Context, fn func(monitor.Tx) error) error {
 		if err := tx.Lock(ctx, LockHeart); err != nil {
 			return err
 		}
-		return fn(newHeart(tx))
+		h := newHeart(tx)
+		if err := h.turn(ctx); err != nil {
+			return err
+		}
+		if err := fn(h); err != nil || !h.told {
+			return err
+		}
+		return tx.Notify(ctx, TopicTurned)
 	})
 }
 

@@ -17,13 +17,19 @@ func (h *heart) Save(ctx context.Context, c *monitor.Changes) error {
 		what string
 		do   func(context.Context, *monitor.Changes, int64) error
 	}{
-		{"versions of facts", h.saveVersions}, {"facts", h.saveFacts}, {"the reverse index", h.saveRefs},
-		{"findings", h.saveFindings}, {"verdicts", h.saveVerdicts}, {"staleness", h.saveOverlays}, {"members of sets", h.saveMembers},
+		{"versions of facts", h.saveVersions},
+		{"facts", h.saveFacts},
+		{"the reverse index", h.saveRefs},
+		{"findings", h.saveFindings},
+		{"verdicts", h.saveVerdicts},
+		{"staleness", h.saveOverlays},
+		{"members of sets", h.saveMembers},
 	} {
 		if err := f.do(ctx, c, leaf); err != nil {
 			return fmt.Errorf("save %s: %w", f.what, err)
 		}
 	}
+	h.told = h.told || len(c.Opened)+len(c.Closed)+len(c.Stale)+len(c.Fresh) > 0
 	if err := h.saveTally(ctx, c); err != nil {
 		return fmt.Errorf("save counts: %w", err)
 	}

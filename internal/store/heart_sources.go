@@ -191,8 +191,8 @@ func (h *heart) BeginRun(ctx context.Context, r monitor.RunRow) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = h.Exec(ctx, "INSERT INTO run (id, source, cause, actor, event_at, arrived_at, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-		id, r.Source, string(r.Trigger), r.Actor, orNull(r.EventAt), orNull(r.ArrivedAt), r.StartedAt)
+	_, err = h.Exec(ctx, "INSERT INTO run (id, source, cause, actor, event_at, arrived_at, started_at, replica, epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		id, r.Source, string(r.Trigger), r.Actor, orNull(r.EventAt), orNull(r.ArrivedAt), r.StartedAt, h.db.replica, epochOf(ctx))
 	if err != nil {
 		return 0, fmt.Errorf("add a run: %w", err)
 	}
@@ -211,6 +211,11 @@ func (h *heart) EndRun(ctx context.Context, r monitor.RunRow, now int64, result,
 	if _, err := h.Exec(ctx, "UPDATE run SET ended_at = $1 WHERE id = $2", now, r.ID); err != nil {
 		return fmt.Errorf("end a run: %w", err)
 	}
+	if h.db.Shared() && bySource(r.Trigger) {
+		if _, err := h.Exec(ctx, "DELETE FROM reading WHERE run = $1", r.ID); err != nil {
+			return fmt.Errorf("end the readings of a run: %w", err)
+		}
+	}
 	switch {
 	case result == "":
 		return nil
@@ -221,18 +226,6 @@ func (h *heart) EndRun(ctx context.Context, r monitor.RunRow, now int64, result,
 	}
 	_, err := h.Exec(ctx, "UPDATE source SET last_read_at = $1, last_result = $2, last_why = $3, reading_since = NULL WHERE id = $4", now, result, why, r.Source)
 	return err
-}
-
-// EndRuns implements monitor.Tx.
-func (h *heart) EndRuns(ctx context.Context, now int64) ([]monitor.ScopeRow, error) {
-	if _, err := h.Exec(ctx, "UPDATE run SET ended_at = $1 WHERE ended_at IS NULL AND cause <> $2", now, string(monitor.TriggerCheck)); err != nil {
-		return nil, fmt.Errorf("end runs that were left open: %w", err)
-	}
-	if _, err := h.Exec(ctx, "UPDATE source SET reading_since = NULL WHERE reading_since IS NOT NULL"); err != nil {
-		return nil, err
-	}
-	rows, err := h.Query(ctx, "SELECT "+scopeColumns+" FROM scope WHERE opened_at IS NOT NULL ORDER BY id")
-	return scanAll(rows, err, scanScope)
 }
 
 // Receipt implements monitor.Tx.

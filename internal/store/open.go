@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"embed"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 )
 
@@ -36,6 +38,9 @@ type DB struct {
 	reader  *sql.DB
 	now     func() time.Time
 	log     *slog.Logger
+	replica string          // this process's name for the others; empty on SQLite
+	side    *sql.DB         // of the lease; nil on SQLite
+	url     *pgx.ConnConfig // for the connection that listens; nil on SQLite
 
 	mu    sync.Mutex           // guards stmts
 	stmts map[string]*sql.Stmt // of the writing connection, by text
@@ -47,7 +52,7 @@ type DB struct {
 func Open(ctx context.Context, c Config) (*DB, error) {
 	db := &DB{dialect: SQLite, now: c.Now, log: c.Log, stmts: map[string]*sql.Stmt{}}
 	if c.URL != "" {
-		db.dialect = Postgres
+		db.dialect, db.replica = Postgres, "prumo-"+rand.Text()
 	} else if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
@@ -57,8 +62,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
-	var err error
-	if db.writer, db.reader, err = db.dialect.open(c); err != nil {
+	if err := db.open(c); err != nil {
 		return nil, fmt.Errorf("open the %s database: %w", db.dialect, err)
 	}
 	if err := db.migrate(ctx); err != nil {
@@ -79,6 +83,9 @@ func (db *DB) Close() error {
 	errs = append(errs, db.writer.Close())
 	if db.reader != db.writer {
 		errs = append(errs, db.reader.Close())
+	}
+	if db.side != nil {
+		errs = append(errs, db.side.Close())
 	}
 	return errors.Join(errs...)
 }
