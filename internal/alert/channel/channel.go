@@ -71,9 +71,11 @@ type Dispatch struct {
 // A Failure says in plain words why a message was not accepted. It is shown to
 // people: it holds no secret and no internal cause.
 type Failure struct {
-	Plain     string // a sentence without a full stop
-	Temporary bool   // another attempt may succeed
-	Err       error  // for the log
+	Plain     string        // a sentence without a full stop
+	Temporary bool          // another attempt may succeed
+	Gone      bool          // the receiver wants no further message at all
+	After     time.Duration // how long the receiver asks to be left alone; 0: it did not say
+	Err       error         // for the log
 }
 
 // Error returns the plain words.
@@ -81,6 +83,21 @@ func (f *Failure) Error() string { return f.Plain }
 
 // Unwrap returns the cause, for the log.
 func (f *Failure) Unwrap() error { return f.Err }
+
+// After returns how long the receiver asked to be left alone; 0: it did not say.
+func After(err error) time.Duration {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f.After
+	}
+	return 0
+}
+
+// Gone reports whether the receiver wants no further message at all.
+func Gone(err error) bool {
+	var f *Failure
+	return errors.As(err, &f) && f.Gone
+}
 
 // Plain returns the words that people may see of any error, and whether
 // another attempt may succeed.

@@ -36,6 +36,10 @@ const secretPrefix = "whsec_"
 // maxAnswer is how much of an answer is read, so that the connection can be used again.
 const maxAnswer = 4 << 10
 
+// maxRetryAfter is the longest rest in seconds that is read; the store of
+// alerts bounds it further.
+const maxRetryAfter = 24 * 60 * 60
+
 // A Config says how webhooks leave.
 type Config struct {
 	HTTP    *http.Client  // carries the network policy; nil: nothing leaves and every attempt says so
@@ -200,7 +204,7 @@ func (ch *Channel) Send(ctx context.Context, d channel.Dispatch) error {
 	defer func() { _ = res.Body.Close() }()
 	// The answer says nothing that we need; reading a little of it lets the connection live.
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer))
-	return answer(res.StatusCode)
+	return answer(res.StatusCode, retryAfter(res.Header.Get("Retry-After"), d.Now))
 }
 
 // sign returns the value of webhook-signature.
@@ -212,18 +216,32 @@ func sign(secret []byte, id, stamp string, body []byte) string {
 }
 
 // answer turns a status into an error. A receiver may be mended within the
-// day, so almost everything is worth another attempt; only 410 says "never".
-func answer(status int) error {
+// day, so almost everything is worth another attempt; only 410 says "never",
+// and nothing more is to be sent there. after is the rest that it asked for.
+func answer(status int, after time.Duration) error {
 	switch {
 	case status >= 200 && status <= 299:
 		return nil
 	case status == http.StatusGone:
-		return &channel.Failure{Plain: "the receiver answered 410: it is gone for good"}
+		return &channel.Failure{Plain: "the receiver answered 410: it is gone for good", Gone: true}
 	case status >= 300 && status <= 399:
-		return &channel.Failure{Plain: fmt.Sprintf("the receiver answered %d, a redirect; redirects are not followed, write the final address", status), Temporary: true}
+		return &channel.Failure{Plain: fmt.Sprintf("the receiver answered %d, a redirect; redirects are not followed, write the final address", status), Temporary: true, After: after}
 	default:
-		return &channel.Failure{Plain: fmt.Sprintf("the receiver answered %d", status), Temporary: true}
+		return &channel.Failure{Plain: fmt.Sprintf("the receiver answered %d", status), Temporary: true, After: after}
 	}
+}
+
+// retryAfter reads a Retry-After header: seconds, or a date. What is neither,
+// or lies in the past, asks for nothing.
+func retryAfter(text string, now time.Time) time.Duration {
+	text = strings.TrimSpace(text)
+	if n, err := strconv.ParseUint(text, 10, 63); err == nil {
+		return time.Duration(min(n, maxRetryAfter)) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil && at.After(now) {
+		return min(at.Sub(now), maxRetryAfter*time.Second)
+	}
+	return 0
 }
 
 // plain says in words why nothing was answered. The address stays out of them.

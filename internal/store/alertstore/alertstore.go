@@ -55,6 +55,7 @@ type Config struct {
 	Drill        bool
 	Settle       time.Duration // how long a message waits for its run to end; 0: 3 s
 	Workers      int           // 0: 60
+	Keep         time.Duration // how long it is kept who was told what; 0: three years
 	Instance     string        // a word before the name that this process has in the queue; the rest of the name is random
 	Clock        Clock         // tests only; zero: real time
 }
@@ -139,6 +140,9 @@ func (c Config) withDefaults(db *store.DB) Config {
 	}
 	if c.Settle == 0 {
 		c.Settle = 3 * time.Second
+	}
+	if c.Keep == 0 {
+		c.Keep = keepEvents
 	}
 	if c.Workers == 0 {
 		c.Workers = 60

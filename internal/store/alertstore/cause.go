@@ -149,12 +149,20 @@ func (s *Store) write(ctx context.Context, t *store.Tx, e alert.Event, l alert.L
 		things += g.Count
 		worst = max(worst, g.Severity)
 	}
+	gone, err := isGone(ctx, t, e, l)
+	if err != nil {
+		return err
+	}
+	state, words := Pending, ""
+	if gone {
+		state, words = Dead, goneWords
+	}
 	now := store.Micros(s.config.Now())
 	if _, err := t.Exec(ctx, `INSERT INTO alert_delivery (id, cause, kind, route, channel, receiver_key, receiver, lang, detail, checks, parts, things,
-		source, owner, severity, subject, message_id, thread, state, created_at, tried_from)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+		source, owner, severity, subject, message_id, thread, state, last_error, created_at, tried_from)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
 		l.ID, e.ID, string(e.Kind), l.Route, l.Channel, l.Receiver.Key, l.Receiver.Label, l.Lang, string(l.Detail), list(checks), parts(e, l.Groups), things,
-		e.Source, e.Owner, int(worst), message.Subject, alert.MessageID(l.ID, s.domain), list(thread), string(Pending), now, now); err != nil {
+		e.Source, e.Owner, int(worst), message.Subject, alert.MessageID(l.ID, s.domain), list(thread), string(state), words, now, now); err != nil || gone {
 		return err
 	}
 	return s.insert(ctx, t, letterJob{Letter: l.ID}, 2)
@@ -205,6 +213,12 @@ func (s *Store) event(ctx context.Context, c monitor.Cause) (alert.Event, error)
 		e.EventAt = time.Time{}
 	}
 	err := s.db.Read(ctx, func(t *store.Tx) error {
+		if c.Kind == monitor.CauseStale {
+			var err error
+			if e.Since, e.Why, err = s.reader.Silence(ctx, t, c.ID); err != nil {
+				return err
+			}
+		}
 		groups, err := s.reader.Groups(ctx, t, c.ID)
 		if err != nil {
 			return err

@@ -24,11 +24,14 @@ type Heart interface {
 
 // A Reader reads what a sealed cause is about. Groups are by check and owner; Items are
 // the first findings of a check in the order of their opening; Answers are the
-// causes that told of these findings before.
+// causes that told of these findings before. Silence is, of a cause that tells
+// of a silent source, the last complete reading of what fell silent first, and
+// what the source said last; zero and "" where it is not known.
 type Reader interface {
 	Groups(ctx context.Context, t *store.Tx, cause string) ([]CauseGroup, error)
 	Items(ctx context.Context, t *store.Tx, c monitor.Cause, checkID, owner string, limit int) ([]CauseItem, error)
 	Answers(ctx context.Context, t *store.Tx, cause, checkID string) ([]string, error)
+	Silence(ctx context.Context, t *store.Tx, cause string) (last time.Time, why string, err error)
 }
 
 // A CauseGroup is the part of a cause that one check found and one owner answers for.

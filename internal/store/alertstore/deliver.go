@@ -29,6 +29,9 @@ const (
 // outcome can still be written.
 const sendTimeout = 30 * time.Second
 
+// maxAfter is the longest rest that a receiver can ask for.
+const maxAfter = 2 * time.Hour
+
 // Recording an accepted message has this long and this many attempts.
 const (
 	recordTimeout  = 9 * time.Second
@@ -176,7 +179,7 @@ func (s *Store) failed(ctx context.Context, job *river.Job[letterJob], l *letter
 	words, temporary := channel.Plain(cause)
 	now := s.config.Now()
 	attempt := l.attempts + 1
-	rest := s.config.Clock.Backoff(attempt)
+	rest := max(s.config.Clock.Backoff(attempt), min(channel.After(cause), maxAfter))
 	state, next := Pending, now.Add(rest)
 	if !temporary || next.Sub(l.triedFrom) > s.config.Clock.Window {
 		state, next = Dead, time.Time{}
@@ -187,6 +190,11 @@ func (s *Store) failed(ctx context.Context, job *river.Job[letterJob], l *letter
 			WHERE id = $5 AND state = $6`, attempt, words, string(state), store.Micros(next), l.id, string(Pending))
 		if err != nil || state == Pending {
 			return err
+		}
+		if channel.Gone(cause) {
+			if err := s.setGone(ctx, t, l); err != nil {
+				return err
+			}
 		}
 		return complete(ctx, s, t, job)
 	})
@@ -205,7 +213,10 @@ func (s *Store) markSent(ctx context.Context, t *store.Tx, l *letter, heart bool
 	now := s.config.Now()
 	n, err := t.Exec(ctx, `UPDATE alert_delivery SET attempts = attempts + 1, last_error = '', state = $1, next_at = 0, sent_at = $2
 		WHERE id = $3 AND state <> $1`, string(Sent), store.Micros(now), l.id)
-	if err != nil || n == 0 || !heart {
+	if err != nil || n == 0 {
+		return err
+	}
+	if err := back(ctx, t, l.channel, l.key); err != nil || !heart {
 		return err
 	}
 	n, err = t.Exec(ctx, "UPDATE alert_event SET delivered_at = $1 WHERE cause = $2 AND delivered_at = 0", store.Micros(now), l.cause)

@@ -45,7 +45,8 @@ func TestFirstLookTellsEachOwnerTheirOwn(t *testing.T) {
 }
 
 // TestEndedExceptionNamesItsFailures tells that an exception ended; its cause
-// has no finding of its own.
+// has no finding of its own. Of the failures of its check it names those that
+// the exception covered, and the check.
 func TestEndedExceptionNamesItsFailures(t *testing.T) {
 	both(t, func(t *testing.T, url string) {
 		box := testkit.Mailpit(t)
@@ -58,18 +59,37 @@ func TestEndedExceptionNamesItsFailures(t *testing.T) {
 			return err == nil && n.Untold == 1
 		})
 		route(t, s, `{name: all, when: {cause: [excepted], check: [account-has-mfa]}, to: {email: owner}}`)
-		for cause, n := range map[string]int{"exact": 2, "part": 1} {
+		for i, c := range []struct {
+			cause, fact string
+			n           int
+		}{{"all", "", 2}, {"one", "code/c-1", 1}} {
 			f.write(t, func(ctx context.Context, tx *store.Tx) error {
-				if _, err := f.causeTx(ctx, tx, cause, "excepted", 1, "ana@acme.test", n); err != nil {
+				if _, err := f.causeTx(ctx, tx, c.cause, "excepted", 1, "ana@acme.test", c.n); err != nil {
 					return err
 				}
-				return s.Enqueue(ctx, tx, monitor.Cause{ID: cause, Run: 1})
+				now := store.Micros(tx.Now())
+				if _, err := tx.Exec(ctx, `INSERT INTO exception (id, ext, chk, fid, source, reason, requester, created_at, ends_at)
+					VALUES ($1, $2, 'account-has-mfa', $3, '', 'r', 'a', $4, $4)`, i+1, c.cause, c.fact, now); err != nil {
+					return err
+				}
+				if _, err := tx.Exec(ctx, "UPDATE exception_span SET to_at = 1"); err != nil { // the one before ended earlier
+					return err
+				}
+				if _, err := tx.Exec(ctx, "INSERT INTO exception_span (id, exception, from_at, to_at) VALUES ($1, $1, 0, $2)", i+1, now); err != nil {
+					return err
+				}
+				return s.Enqueue(ctx, tx, monitor.Cause{ID: c.cause, Run: 1})
 			})
-		}
-		for _, m := range box.Wait(2, 5*time.Second) {
-			all := strings.Contains(m.Subject, "2 things fail again")
-			if named := strings.Contains(m.Text, "c-1 signs in"); named != all || !strings.Contains(m.Subject, "An exception ended") {
-				t.Errorf("got %q\n%s", m.Subject, m.Text)
+			all := box.Wait(i+1, 5*time.Second)
+			m := all[0]
+			for _, other := range all {
+				if strings.Contains(other.Subject, "2 things fail again") == (c.n == 2) {
+					m = other
+				}
+			}
+			if !strings.Contains(m.Text, "c-1 signs in") || strings.Contains(m.Text, "c-0 signs in") != (c.n == 2) ||
+				!strings.Contains(m.Subject, "An exception ended") || !strings.Contains(m.Text, "account-has-mfa") {
+				t.Errorf("%s: got %q\n%s", c.cause, m.Subject, m.Text)
 			}
 		}
 	})
@@ -85,12 +105,23 @@ func TestSilentSourceIsToldWhateverTheCondition(t *testing.T) {
 		if _, err := f.causeTx(ctx, tx, "s", "stale", 1, "", 7); err != nil {
 			return err
 		}
+		read := store.Micros(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC))
+		if _, err := tx.Exec(ctx, "UPDATE scope SET last_complete_at = $1 WHERE source = 1", read); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "INSERT INTO overlay (id, scope, fact, fresh_us, from_at) SELECT 900, id, 0, 1, 1 FROM scope WHERE source = 1"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "UPDATE source SET last_read_at = $1, last_why = 'the answer was 503' WHERE id = 1", read+1_000_000_000); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "UPDATE cause SET chk = 0 WHERE ext = 's'"); err != nil {
 			return err
 		}
 		return s.Enqueue(ctx, tx, monitor.Cause{ID: "s", Run: 1})
 	})
-	if m := box.Wait(1, 5*time.Second)[0]; m.Subject != "code não foi lida no prazo" {
+	if m := box.Wait(1, 5*time.Second)[0]; m.Subject != "code não foi lida no prazo" ||
+		!strings.Contains(m.Text, "Última leitura completa: 4 mar. 2026, 05h06min07s UTC") || !strings.Contains(m.Text, "the answer was 503") {
 		t.Errorf("got %q\n%s", m.Subject, m.Text)
 	}
 }

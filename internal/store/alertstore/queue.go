@@ -63,6 +63,7 @@ func (s *Store) openQueue(ctx context.Context) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &causeWorker{store: s})
 	river.AddWorker(workers, &letterWorker{store: s})
+	river.AddWorker(workers, &pruneWorker{store: s})
 	client, err := river.NewClient(driver, &river.Config{
 		ID:                          s.alive.name,
 		Logger:                      slog.New(quiet{s.log.Handler()}),
@@ -75,7 +76,10 @@ func (s *Store) openQueue(ctx context.Context) error {
 		RescueStuckJobsAfter:        rescueAfter,
 		MaxAttempts:                 maxAttempts,
 		RetryPolicy:                 retry{},
-		CompletedJobRetentionPeriod: time.Hour,
+		CompletedJobRetentionPeriod: keepJobs,
+		CancelledJobRetentionPeriod: keepFailed,
+		DiscardedJobRetentionPeriod: keepFailed,
+		PeriodicJobs:                periodic(),
 	})
 	if err != nil {
 		return fmt.Errorf("open the job queue: %w", err)

@@ -109,6 +109,13 @@ func (s *Store) putRoute(ctx context.Context, t *store.Tx, r alert.Route, place 
 	if err != nil {
 		return err
 	}
+	for name, target := range r.To {
+		for _, to := range target.Receivers {
+			if err := back(ctx, t, name, to.Key); err != nil {
+				return err
+			}
+		}
+	}
 	if place < 0 {
 		if err := t.Row(ctx, []any{&place}, "SELECT COALESCE(MAX(place), 0) + 1 FROM alert_route"); err != nil {
 			return err
