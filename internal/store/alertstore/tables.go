@@ -3,6 +3,8 @@ package alertstore
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"time"
 
 	"prumo.dev/prumo/internal/check"
 	"prumo.dev/prumo/internal/fact"
@@ -44,34 +46,44 @@ const itemQuery = `SELECT f.ext, f.message, f.actor, f.owner, f.opened_at, f.due
 	FROM cause c JOIN finding f ON `
 
 const itemTables = ` JOIN chk k ON k.id = f.chk JOIN fact x ON x.id = f.fact JOIN source s ON s.id = f.source
-	LEFT JOIN fact_data d ON d.fact = x.id WHERE c.ext = $1 AND k.name = $2 AND f.owner = $3 ORDER BY f.id LIMIT $4`
+	LEFT JOIN fact_data d ON d.fact = x.id WHERE c.ext = $1 AND k.name = $2 AND f.owner = $3`
+
+const itemOrder = ` ORDER BY f.id LIMIT $4`
+
+// ended finds the failures that show again: those that an exception covered
+// whose cover ended in this cause.
+const ended = `f.chk = c.chk AND f.source = c.source AND f.closed_at IS NULL AND f.opened_at <= c.opened_at`
+
+const endedCover = ` AND EXISTS (SELECT 1 FROM exception e JOIN exception_span p ON p.exception = e.id AND p.to_at >= c.opened_at
+	WHERE e.chk = k.name AND (e.fid = '' OR e.fid = x.fid) AND (e.source = '' OR e.source = s.name))`
 
 // Items reads the first findings of a check and an owner in a cause, with
-// their facts. Where an exception ended, those are the open findings of the
-// check that are older; they are named only if they are as many as the cause
-// counts, for otherwise others are among them.
+// their facts. Where an exception ended, those are the failures that it covered.
 func (tables) Items(ctx context.Context, t *store.Tx, c monitor.Cause, checkID, owner string, limit int) ([]CauseItem, error) {
-	which := "(f.cause = c.id OR f.recovered = c.id)"
-	most := limit
+	which, cover := "(f.cause = c.id OR f.recovered = c.id)", ""
 	if c.Kind == monitor.CauseExcepted {
-		which = "f.chk = c.chk AND f.source = c.source AND f.closed_at IS NULL AND f.opened_at <= c.opened_at"
-		most = max(limit, c.Count) + 1
-		if c.Count > 1000 {
-			return nil, nil
-		}
+		which, cover = ended, endedCover
 	}
 	var rows []itemRow
-	if err := t.Select(ctx, &rows, itemQuery+which+itemTables, c.ID, checkID, owner, most); err != nil {
+	if err := t.Select(ctx, &rows, itemQuery+which+itemTables+cover+itemOrder, c.ID, checkID, owner, limit); err != nil {
 		return nil, err
 	}
-	if c.Kind == monitor.CauseExcepted && len(rows) != c.Count {
-		return nil, nil
-	}
-	out := make([]CauseItem, 0, limit)
-	for _, r := range rows[:min(len(rows), limit)] {
+	out := make([]CauseItem, 0, len(rows))
+	for _, r := range rows {
 		out = append(out, r.item(checkID))
 	}
 	return out, nil
+}
+
+// Silence reads how old what fell silent is, and why.
+func (tables) Silence(ctx context.Context, t *store.Tx, cause string) (last time.Time, why string, err error) {
+	var us int64
+	err = t.Row(ctx, []any{&us, &why}, `SELECT COALESCE((SELECT MIN(p.last_complete_at) FROM scope p JOIN overlay o ON o.scope = p.id AND o.fact = 0 AND o.to_at IS NULL
+		WHERE p.source = s.id), s.last_read_at, 0), s.last_why FROM cause c JOIN source s ON s.id = c.source WHERE c.ext = $1`, cause)
+	if errors.Is(err, store.ErrNotFound) || err == nil && us == 0 {
+		return time.Time{}, why, nil
+	}
+	return store.Time(us), why, err
 }
 
 // Answers names the causes that told of a recovering cause's findings before.
