@@ -69,12 +69,14 @@ type DatabaseRole struct {
 	CreateDB    Opt[bool]      `json:"create_db,omitzero" doc:"may make databases"`
 	Replication Opt[bool]      `json:"replication,omitzero" doc:"may stream the whole cluster"`
 	MemberOf    Opt[[]string]  `json:"member_of,omitzero" doc:"roles that it is a member of"`
+	BecomesRoot Opt[[]string]  `json:"becomes_root,omitzero" doc:"roles with every right over the server that it may take on"`
 	Members     Opt[[]string]  `json:"members,omitzero" doc:"roles that are members of it"`
 	Hash        Opt[string]    `json:"hash,omitzero" doc:"how its password is kept" enum:"scram-sha-256,md5,none"`
 	ExpiresAt   Opt[time.Time] `json:"expires_at,omitzero" doc:"end of the password's validity"`
 	NoExpiry    Opt[bool]      `json:"no_expiry,omitzero" doc:"the password never ends"`
 	Person      Opt[Ref]       `json:"person,omitzero" doc:"person it belongs to" ref:"person"`
 	Service     Opt[bool]      `json:"service,omitzero" doc:"used by a program"`
+	Assigned    Opt[bool]      `json:"assigned,omitzero" doc:"the organisation said whose it is: a person's or a program's"`
 }
 
 // Kind implements Data.
