@@ -70,6 +70,9 @@ func TestNoListWalksALargeTable(t *testing.T) {
 	if _, err := db.Strip(ctx, nil, "code", "a", 90); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := db.NamedBy(ctx, "code", "person", "p", 50); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := db.Posture(ctx, time.Time{}); err != nil {
 		t.Fatal(err)
 	}

@@ -315,7 +315,11 @@ func (tx *Tx) days(ctx context.Context, c *catalog, checks []string, source stri
 	if err != nil {
 		return nil, err
 	}
-	return c.foldDays(at, start, stale, first, last), nil
+	ok, err := tx.accepted(ctx, c, first, last)
+	if err != nil {
+		return nil, err
+	}
+	return c.foldDays(at, start, stale, ok, first, last), nil
 }
 
 // staleDays reads on which days a scope was stale under a limit, at its end.
@@ -338,7 +342,7 @@ func (tx *Tx) staleDays(ctx context.Context, first, last int64) (map[monitor.Ove
 }
 
 func (c *catalog) foldDays(at map[monitor.TallyKey]map[int64]dayCount, start map[monitor.TallyKey]int64,
-	stale map[monitor.OverlayKey][][2]int64, first, last int64,
+	stale map[monitor.OverlayKey][][2]int64, ok *accepted, first, last int64,
 ) map[string][]monitor.Day {
 	out := map[string][]monitor.Day{}
 	slot := func(name string, d int64) *monitor.Day {
@@ -367,11 +371,19 @@ func (c *catalog) foldDays(at map[monitor.TallyKey]map[int64]dayCount, start map
 			}
 			was := k.Own == monitor.OwnStale || k.Own == monitor.OwnNo && staleAt(stale[key], min((d+1)*24*60*60*1_000_000-1, c.now))
 			s, isStale := statusWhen(k.Outcome, was)
+			excepted, worst := int64(0), s
+			if s == monitor.StatusFail {
+				var all bool
+				if excepted, all = ok.of(k, c.nameOf(k.Scope), d, n, peak); all {
+					worst = monitor.StatusExcepted
+				}
+			}
 			for _, name := range []string{x.name, ""} {
 				day := slot(name, d)
-				count(&day.Counts, s, isStale, n)
-				if peak > 0 && (day.Worst == "" || rank(s) < rank(day.Worst)) {
-					day.Worst = s
+				count(&day.Counts, s, isStale, n-excepted)
+				count(&day.Counts, monitor.StatusExcepted, false, excepted)
+				if peak > 0 && (day.Worst == "" || rank(worst) < rank(day.Worst)) {
+					day.Worst = worst
 				}
 			}
 		}
@@ -379,11 +391,7 @@ func (c *catalog) foldDays(at map[monitor.TallyKey]map[int64]dayCount, start map
 	return out
 }
 
-func staleAt(spans [][2]int64, us int64) bool {
-	return slices.ContainsFunc(spans, func(s [2]int64) bool { return s[0] <= us && us < s[1] })
-}
-
-// statusWhen is a status without exceptions: a strip shows what was accepted as what it was.
+// statusWhen is a status without exceptions.
 func statusWhen(o check.Outcome, stale bool) (monitor.Status, bool) {
 	switch {
 	case o == check.NotApplicable:
@@ -408,6 +416,10 @@ func (tx *Tx) factDays(ctx context.Context, c *catalog, checks []string, source,
 	if err != nil || len(ids) == 0 {
 		return out, err
 	}
+	ok, err := tx.accepted(ctx, c, first, last)
+	if err != nil {
+		return nil, err
+	}
 	w := &where{}
 	in(w, "v.fact", ids)
 	if source != "" {
@@ -430,15 +442,25 @@ func (tx *Tx) factDays(ctx context.Context, c *catalog, checks []string, source,
 				out[x.name][i].Date = time.Unix((first+int64(i))*24*60*60, 0).UTC().Format(time.DateOnly)
 			}
 		}
-		s, _ := statusWhen(o, false)
+		plain, _ := statusWhen(o, false)
 		until := c.now
 		if to.Valid {
 			until = to.Int64 - 1
 		}
 		for d := max(first, dayOf(from)); d <= min(last, dayOf(until)); d++ {
 			day := &out[x.name][d-first]
-			if day.Worst == "" || rank(s) < rank(day.Worst) {
-				day.Worst = s
+			s, worst := plain, plain
+			if o == check.Fail {
+				end, all := ok.fact(chk, source, ids, spell{from, until + 1}, d)
+				if end {
+					s = monitor.StatusExcepted
+				}
+				if all {
+					worst = monitor.StatusExcepted
+				}
+			}
+			if day.Worst == "" || rank(worst) < rank(day.Worst) {
+				day.Worst = worst
 			}
 			if !to.Valid || to.Int64 >= (d+1)*dayUS {
 				count(&day.Counts, s, false, 1)
