@@ -10,28 +10,11 @@ import (
 
 	"prumo.dev/prumo/internal/connector"
 	"prumo.dev/prumo/internal/fact"
+	"prumo.dev/prumo/internal/testkit"
 )
 
-func gitleaks(t *testing.T) string {
-	t.Helper()
-	if p := program("gitleaks"); p != "" {
-		return p
-	}
-	home, _ := os.UserHomeDir()
-	for _, dir := range []string{os.Getenv("PRUMO_TOOLS"), filepath.Join(home, ".cache/prumo-tools")} {
-		if found, _ := filepath.Glob(filepath.Join(dir, "gitleaks-*", "gitleaks")); dir != "" && len(found) > 0 {
-			return found[len(found)-1]
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("gitleaks is not installed; run tools/setup.sh gitleaks")
-	}
-	t.Skip("gitleaks is not installed; run tools/setup.sh gitleaks")
-	return ""
-}
-
 func TestSecrets(t *testing.T) {
-	program := gitleaks(t)
+	program := testkit.Tool(t, "gitleaks")
 	c := newCheckout(t)
 	secret := "ghp_" + strings.Repeat("a1B2c3D4e5", 4)[:36]
 	c.commit("first", "readme", "hello")
