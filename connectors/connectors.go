@@ -7,6 +7,7 @@ import (
 	"prumo.dev/prumo/connectors/git"
 	"prumo.dev/prumo/connectors/gitea"
 	"prumo.dev/prumo/connectors/host"
+	"prumo.dev/prumo/connectors/kratos"
 	"prumo.dev/prumo/connectors/push"
 	"prumo.dev/prumo/internal/connector"
 )
@@ -18,6 +19,7 @@ func All() []connector.Connector {
 		edge.New(),
 		git.New(),
 		gitea.New(),
+		kratos.New(),
 		push.New(),
 	}
 }

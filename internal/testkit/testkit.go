@@ -35,6 +35,8 @@ func modules(name string) (dir, module string, ok bool) {
 	switch name {
 	case "gitea":
 		return "gitea", "code.gitea.io/gitea", true
+	case "kratos":
+		return "kratos", "github.com/ory/kratos", true
 	case "mailpit":
 		return "mailpit", "github.com/axllent/mailpit", true
 	case "toxiproxy":
