@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,6 +45,8 @@ type DB struct {
 
 	mu    sync.Mutex           // guards stmts
 	stmts map[string]*sql.Stmt // of the writing connection, by text
+
+	commits atomic.Int64 // writing transactions
 
 	trace func(query string, args []any) // of reads; for tests of their plans
 }

@@ -54,6 +54,9 @@ func (db *DB) run(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, write 
 		return fmt.Errorf("commit: %w", err)
 	}
 	done = true
+	if write {
+		db.commits.Add(1)
+	}
 	for _, f := range tx.after {
 		f()
 	}
