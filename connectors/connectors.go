@@ -8,6 +8,7 @@ import (
 	"prumo.dev/prumo/connectors/gitea"
 	"prumo.dev/prumo/connectors/host"
 	"prumo.dev/prumo/connectors/kratos"
+	"prumo.dev/prumo/connectors/postgres"
 	"prumo.dev/prumo/connectors/push"
 	"prumo.dev/prumo/internal/connector"
 )
@@ -20,6 +21,7 @@ func All() []connector.Connector {
 		git.New(),
 		gitea.New(),
 		kratos.New(),
+		postgres.New(),
 		push.New(),
 	}
 }
