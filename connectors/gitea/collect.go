@@ -34,6 +34,7 @@ type reader struct {
 	teams  map[int64]teamMembers
 	rights map[string]repoRights
 	heads  map[string]branchAnswer
+	hooks  map[string]hookAnswer // by organisation
 }
 
 func newReader(run connector.Run, emit connector.Emit) (*reader, error) {
@@ -47,6 +48,7 @@ func newReader(run connector.Run, emit connector.Emit) (*reader, error) {
 	return &reader{
 		run: run, emit: emit, api: newAPI(run), since: run.Now().AddDate(0, 0, -int(days)),
 		teams: map[int64]teamMembers{}, rights: map[string]repoRights{}, heads: map[string]branchAnswer{},
+		hooks: map[string]hookAnswer{},
 	}, nil
 }
 

@@ -60,7 +60,7 @@ func (r *reader) fillHistory(ctx context.Context, repo apiRepo, y, z *connector.
 	if err := r.emitChanges(ctx, repo, pulls, y); err != nil {
 		return err
 	}
-	return r.emitCommits(repo, direct, pulls, z)
+	return r.emitCommits(ctx, repo, direct, pulls, z)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -122,18 +122,24 @@ func (r *reader) requiredChecks(ctx context.Context, repo apiRepo, y *connector.
 // emitCommits emits the commits that came past review. Where the commits of a
 // merged pull request could not be read, any commit up to its merge might be
 // one of them, and is left out.
-func (r *reader) emitCommits(repo apiRepo, direct []apiCommit, pulls []pull, z *connector.Tally) error {
+func (r *reader) emitCommits(ctx context.Context, repo apiRepo, direct []apiCommit, pulls []pull, z *connector.Tally) error {
 	var unclear time.Time
 	for _, p := range pulls {
 		if add(z, p.err) && p.MergedAt.After(unclear) {
 			unclear = *p.MergedAt
 		}
 	}
+	pushers, err := r.pushers(ctx, repo, direct)
+	if add(z, err) && passing(err) {
+		return nil // as last seen
+	}
 	for _, c := range direct {
 		if !c.date().After(unclear) {
 			continue
 		}
-		if err := r.emit.Fact(scopeCommits+repo.FullName, repoID(repo.FullName)+"@"+c.SHA, commitFact(repo, c)); err != nil {
+		f := commitFact(repo, c)
+		f.Pusher = fact.SomeIf(pushers[c.SHA], pushers[c.SHA] != "")
+		if err := r.emit.Fact(scopeCommits+repo.FullName, repoID(repo.FullName)+"@"+c.SHA, f); err != nil {
 			return err
 		}
 	}

@@ -19,26 +19,27 @@ type object = map[string]any
 // answers are checked against Gitea's published description in swagger_test.go.
 // Pages hold two things, so that everything is paged.
 type fakeGitea struct {
-	mu       sync.Mutex // guards what follows
-	self     object
-	scopes   []string // of the token; nil: all
-	isOwner  bool
-	repos    []object
-	rules    map[string][]object
-	branches map[string]object
-	members  []object
-	teams    []object
-	inTeam   map[int][]object
-	people   map[string][]object
-	perms    map[string]string // repo/login
-	keys     map[string][]object
-	files    map[string]string // repo:path
-	pulls    map[string][]object
-	reviews  map[string][]object // repo#n
-	prCommit map[string][]object
-	statuses map[string][]object // sha
-	commits  map[string][]object
-	asked    []string
+	mu                 sync.Mutex // guards what follows
+	self               object
+	scopes             []string // of the token; nil: all
+	isOwner            bool
+	repos              []object
+	rules              map[string][]object
+	branches           map[string]object
+	members            []object
+	teams              []object
+	inTeam             map[int][]object
+	people             map[string][]object
+	perms              map[string]string // repo/login
+	keys               map[string][]object
+	files              map[string]string // repo:path
+	pulls              map[string][]object
+	reviews            map[string][]object // repo#n
+	prCommit           map[string][]object
+	statuses           map[string][]object // sha
+	commits            map[string][]object
+	asked              []string
+	hooks, feeds, runs map[string][]object
 }
 
 const (
@@ -132,10 +133,30 @@ func newFake() *fakeGitea {
 		statuses: map[string][]object{}, commits: map[string][]object{},
 	}
 	f.repos[2]["empty"] = true
+	f.hooks = map[string][]object{"acme/web": {
+		{"id": 1, "type": "gitea", "active": true, "events": []string{"push"}, "branch_filter": "*", "config": object{"url": "https://prumo.acme.test/hooks/code", "content_type": "json"}},
+	}}
+	f.feeds = map[string][]object{"acme/web": {
+		fakePush("eve", "refs/heads/other", "m4"), fakePush("mallory", "refs/heads/main", "m4"),
+	}}
+	f.runs = map[string][]object{"acme/web": {
+		{"id": 12, "path": "ci.yaml@refs/heads/main", "status": "completed", "conclusion": "failure", "started_at": ago(1), "head_branch": "main"},
+		{"id": 11, "path": "ci.yaml@refs/heads/main", "status": "completed", "conclusion": "success", "started_at": ago(2), "head_branch": "main"},
+		{"id": 13, "path": "ci.yaml@refs/tags/main", "status": "completed", "conclusion": "success", "started_at": ago(0), "head_branch": "main"},
+	}}
 	f.branches["acme/api"] = object{"name": "main", "protected": false, "commit": object{"id": "a1", "timestamp": ago(2)}, "required_approvals": 0, "enable_status_check": false, "status_check_contexts": []string{}, "effective_branch_protection_name": ""}
 	f.branches["acme/web"] = object{"name": "main", "protected": true, "commit": object{"id": "m4", "timestamp": ago(1)}, "required_approvals": 1, "enable_status_check": true, "status_check_contexts": []string{"ci/*"}, "effective_branch_protection_name": "main"}
 	f.seedHistory()
 	return f
+}
+
+func fakePush(login, ref string, shas ...string) object {
+	var commits []object
+	for _, s := range shas {
+		commits = append(commits, object{"Sha1": s})
+	}
+	b, _ := json.Marshal(object{"Commits": commits, "Len": len(commits)})
+	return object{"id": 1, "op_type": "commit_repo", "act_user": fakeUser(userID(login), login), "ref_name": ref, "content": string(b), "created": ago(1)}
 }
 
 func fakeKey(id int, title string, readOnly bool) object {
@@ -249,6 +270,8 @@ func (f *fakeGitea) route(w http.ResponseWriter, r *http.Request, path string) {
 		}
 	case path == "/orgs/acme/repos":
 		pageOf(w, r, f.repos)
+	case path == "/orgs/acme/hooks":
+		pageOf(w, r, f.hooks["acme"])
 	case path == "/orgs/acme/members":
 		pageOf(w, r, f.members)
 	case path == "/orgs/acme/teams":
@@ -277,7 +300,7 @@ func (f *fakeGitea) repo(w http.ResponseWriter, r *http.Request, name string, re
 		reply(w, 200, f.repos[i])
 		return
 	}
-	admin := rest[0] == "branch_protections" || rest[0] == "keys"
+	admin := rest[0] == "branch_protections" || rest[0] == "keys" || rest[0] == "hooks"
 	if admin && !f.isOwner {
 		reply(w, http.StatusForbidden, object{"message": "user should be an owner or a collaborator with admin write of a repository"})
 		return
@@ -293,6 +316,12 @@ func (f *fakeGitea) repo(w http.ResponseWriter, r *http.Request, name string, re
 		pageOf(w, r, f.people[name])
 	case rest[0] == "collaborators":
 		reply(w, 200, object{"permission": f.perms[name+"/"+rest[1]], "role_name": f.perms[name+"/"+rest[1]], "user": fakeUser(userID(rest[1]), rest[1])})
+	case rest[0] == "hooks":
+		pageOf(w, r, f.hooks[name])
+	case rest[0] == "activities":
+		pageOf(w, r, f.feeds[name])
+	case rest[0] == "actions":
+		reply(w, 200, object{"total_count": len(f.runs[name]), "workflow_runs": orEmpty(f.runs[name])})
 	case rest[0] == "keys":
 		pageOf(w, r, f.keys[name])
 	case rest[0] == "contents":

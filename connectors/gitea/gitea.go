@@ -111,6 +111,11 @@ func settings() []connector.Field {
 			Label: connector.Text{"en": "Tripwire requests every 30 seconds", "pt-BR": "Requisições de vigia a cada 30 segundos", "es": "Peticiones de vigía cada 30 segundos"},
 			Hint:  connector.Text{"en": "Bounds what the tripwire asks of the server", "pt-BR": "Limita o que a vigia pede ao servidor", "es": "Limita lo que la vigía pide al servidor"},
 		},
+		{
+			Name: "requests_per_second", Type: connector.FieldInt, Default: 10,
+			Label: connector.Text{"en": "Requests a second", "pt-BR": "Requisições por segundo", "es": "Peticiones por segundo"},
+			Hint:  connector.Text{"en": "Bounds everything that is asked of the server", "pt-BR": "Limita tudo o que se pede ao servidor", "es": "Limita todo lo que se pide al servidor"},
+		},
 	}
 }
 

@@ -120,7 +120,7 @@ func TestCollectRepository(t *testing.T) {
 		"name": "acme/web", "url": "https://git.acme.test/acme/web", "archived": false, "empty": false, "fork": false, "mirror": false,
 		"public": false, "production": true, "default_branch": "main", "code_owners": true, "security_policy": true, "head_commit": "m4",
 		"runs_tests": true, "runs_code_scan": true, "runs_end_to_end": false,
-		"writers": ["alice", "bob", "eve", "prumo"], "non_human_writers": ["deploy key deployer"],
+		"writers": ["alice", "bob", "eve", "prumo"], "non_human_writers": ["deploy key deployer"], "webhook": true,
 		"protection": {
 			"enabled": true, "pull_request": true, "approvals": 1, "author_can_approve": false, "dismiss_stale": true, "code_owners": false,
 			"required_checks": ["ci/*"], "checks_required": true, "up_to_date": false, "force_push": false, "deletion": false, "admins": true,
@@ -163,6 +163,7 @@ func TestCollectAccountsKeysPipelines(t *testing.T) {
 		"repository": "gitea/acme/web"
 	}`)
 	checkJSON(t, "pipeline", data[fact.Pipeline](t, m, "pipeline", "gitea/acme/web/.gitea/workflows/ci.yaml"), `{
+		"last_status": "failure", "last_run_at": "2026-02-28T12:00:00Z",
 		"repository": "gitea/acme/web", "name": "CI", "file": ".gitea/workflows/ci.yaml", "engine": "gitea-actions", "jobs": ["scan", "unit"],
 		"covers": ["code-scan", "test"], "on_pull_request": true, "pinned_actions": false, "unpinned": ["actions/checkout@v4"]
 	}`)
@@ -206,6 +207,7 @@ func TestCollectChanges(t *testing.T) {
 		t.Error(d)
 	}
 	checkJSON(t, "direct push", data[fact.Commit](t, m, "commit", "gitea/acme/web@m4"), `{
+		"pusher": "mallory",
 		"repository": "gitea/acme/web", "sha": "m4", "title": "direct", "author": "bob", "at": "2026-02-28T12:00:00Z", "reviewed": false,
 		"signed": false, "url": "https://git.acme.test/c/m4"
 	}`)

@@ -48,6 +48,11 @@ func (r *reader) pipelines(ctx context.Context, repo apiRepo) (repoFiles, error)
 			paths = nil // the files are there and nothing runs them
 		}
 		f.known = f.err == nil
+		runs, err := r.runsOf(ctx, repo, paths)
+		if add(y, err) && passing(err) {
+			f.known, f.err = false, err
+			return nil // as last seen
+		}
 		for _, p := range paths {
 			b, err := r.file(ctx, repo, p)
 			if err != nil {
@@ -61,7 +66,9 @@ func (r *reader) pipelines(ctx context.Context, repo apiRepo) (repoFiles, error)
 			w, ok := parseWorkflow(b)
 			f.known = f.known && ok
 			f.workflows = append(f.workflows, w)
-			if err := r.emit.Fact(scopePipelines+repo.FullName, repoID(repo.FullName)+"/"+p, w.fact(repo.FullName, p, ok, r.run.Settings.Map("jobs"))); err != nil {
+			pipeline := w.fact(repo.FullName, p, ok, r.run.Settings.Map("jobs"))
+			runs[p[strings.LastIndexByte(p, '/')+1:]].ran(&pipeline)
+			if err := r.emit.Fact(scopePipelines+repo.FullName, repoID(repo.FullName)+"/"+p, pipeline); err != nil {
 				return err
 			}
 		}

@@ -248,6 +248,8 @@ func TestRealGitea(t *testing.T) {
 	t.Run("identity", w.identity)
 	t.Run("removed protection", w.removedProtection)
 	t.Run("direct push", w.directPush)
+	t.Run("workflow", w.workflow)
+	t.Run("webhook", w.webhook)
 	t.Run("deploy key", w.deployKey)
 	t.Run("members", w.changedMembers)
 	t.Run("mended", w.mended)
@@ -324,7 +326,9 @@ func (w *world) removedProtection(t *testing.T) {
 }
 
 func (w *world) directPush(t *testing.T) {
-	w.as("bob", "POST", "/repos/acme/web/contents/direct.txt", object{"content": "eA==", "message": "straight to main\n\nbody", "branch": "main"})
+	w.as("bob", "POST", "/repos/acme/web/contents/direct.txt", object{
+		"content": "eA==", "message": "straight to main\n\nbody", "branch": "main", "author": object{"name": "eve", "email": "eve@elsewhere.test"},
+	})
 	ev := w.announced("push", func(e connector.Event) bool { return e.Actor == "bob" && len(e.Targets) > 0 })
 	if ev.ID == "" || !slices.Contains(ev.Targets, "history:acme/web") {
 		t.Errorf("event %+v; want bob's push to acme/web", ev)
@@ -335,7 +339,42 @@ func (w *world) directPush(t *testing.T) {
 		t.Fatalf("commits past review: %v, want one", got)
 	}
 	c := data[fact.Commit](t, m, "commit", got[0])
-	checkJSON(t, "commit", []any{c.Title, c.Author, c.Reviewed, c.Signed}, `["straight to main", "bob", false, false]`)
+	checkJSON(t, "commit", []any{c.Title, c.Author, c.Pusher, c.Reviewed, c.Signed}, `["straight to main", "eve", "bob", false, false]`)
+}
+
+// workflow puts a workflow file past review, which no runner takes.
+func (w *world) workflow(t *testing.T) {
+	w.as("bob", "POST", "/repos/acme/web/contents/.gitea/workflows/ci.yaml", object{
+		"content": base64.StdEncoding.EncodeToString([]byte(fakeWorkflow)), "message": "a workflow", "branch": "main",
+	})
+	var p fact.Pipeline
+	for range 50 { // Gitea makes the run in the background
+		m := w.reread("repo:acme/web")
+		if got := ids(m, "pipeline"); len(got) != 1 {
+			t.Fatalf("pipelines %v, want one", got)
+		}
+		if p = data[fact.Pipeline](t, m, "pipeline", "gitea/acme/web/.gitea/workflows/ci.yaml"); p.LastStatus.Known() {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	checkJSON(t, "pipeline", []any{p.File, p.Jobs, p.PinnedActions, p.Unpinned, p.LastStatus}, `[".gitea/workflows/ci.yaml", ["scan", "unit"], false, ["actions/checkout@v4"], "pending"]`)
+}
+
+func (w *world) webhook(t *testing.T) {
+	tells := func() fact.Opt[bool] {
+		return data[fact.Repository](t, w.reread("repo:acme/web"), "repository", "gitea/acme/web").Webhook
+	}
+	if tells().Known() {
+		t.Error("a webhook that leads elsewhere tells us, want unknown: one of the server may")
+	}
+	made := w.as("alice", "POST", "/repos/acme/web/hooks", object{
+		"type": "gitea", "active": true, "events": []string{"push"}, "config": object{"url": "http://127.0.0.1:9/hooks/code", "content_type": "json", "secret": fakeHook},
+	})
+	if on, _ := tells().Get(); !on {
+		t.Error("a webhook to this source does not tell us")
+	}
+	w.as("alice", "DELETE", fmt.Sprintf("/repos/acme/web/hooks/%v", made["id"]), nil)
 }
 
 func (w *world) deployKey(t *testing.T) {

@@ -33,8 +33,9 @@ func (r *reader) repository(ctx context.Context, org string, repo apiRepo, y *co
 	if !repo.Empty {
 		branch, rules, branchErr = r.branch(ctx, repo)
 	}
+	announces, hookErr := r.announces(ctx, org, repo)
 	whole := true
-	for _, e := range []error{rightsErr, branchErr, keys.err, files.err} {
+	for _, e := range []error{rightsErr, branchErr, keys.err, files.err, hookErr} {
 		add(y, e)
 		whole = whole && !passing(e)
 	}
@@ -43,6 +44,7 @@ func (r *reader) repository(ctx context.Context, org string, repo apiRepo, y *co
 	}
 	f := r.repositoryFact(repo, keys, files)
 	f.Protection = protectionOf(org, branch, rules, branchErr, r.rights[repo.FullName].access(org), f.CodeOwners)
+	f.Webhook = announces
 	if branch.Commit != nil {
 		f.HeadCommit = fact.SomeIf(branch.Commit.ID, branch.Commit.ID != "")
 	}

@@ -171,7 +171,7 @@ func checkTags(t *testing.T, d description) {
 	for name, v := range map[string]any{
 		"User": apiUser{}, "Team": apiTeam{}, "Repository": apiRepo{}, "Branch": apiBranch{}, "DeployKey": apiKey{}, "RepoCollaboratorPermission": apiPermission{},
 		"ContentsResponse": apiEntry{}, "PullRequest": apiPull{}, "PullReview": apiReview{}, "CombinedStatus": apiStatuses{}, "Commit": apiCommit{},
-		"BranchProtection": rule{}, "PRBranchInfo": apiRef{}, "Organization": apiOrg{},
+		"BranchProtection": rule{}, "PRBranchInfo": apiRef{}, "Organization": apiOrg{}, "Activity": apiActivity{}, "ActionWorkflowRun": apiRun{}, "Hook": apiHook{},
 	} {
 		props, _ := d.Definitions[name]["properties"].(map[string]any)
 		var known []string

@@ -16,14 +16,13 @@ import (
 // announces to nobody and hashes it: every repository's rules, and members,
 // teams, collaborators and keys. It sends at most tripwire_requests requests
 // beyond the lists of organisations, members and repositories; what does not
-// fit takes turns, by the clock, so that no state is kept. Rules have up to three
-// quarters of the requests.
+// fit takes turns. Rules have up to three quarters of the requests.
 func (Connector) Tripwire(ctx context.Context, run connector.Run) (map[string]string, error) {
 	r, err := newReader(run, nil)
 	if err != nil {
 		return nil, err
 	}
-	w := wire{reader: r, hashes: map[string]string{}, budget: int(run.Settings.Int("tripwire_requests"))}
+	w := wire{reader: r, hashes: map[string]string{}, budget: int(run.Settings.Int("tripwire_requests")), look: r.nextLook()}
 	if w.budget <= 0 {
 		w.budget = defaultTripwire
 	}
@@ -64,6 +63,23 @@ type wire struct {
 	*reader
 	hashes map[string]string
 	budget int
+	look   int64 // number of this look, for the turns
+}
+
+const memoLook = "tripwire look"
+
+// nextLook counts the looks. Without a memory the clock does, which leaves turns
+// out where a look takes longer than an interval.
+func (r *reader) nextLook() int64 {
+	look := r.run.Now().Unix() / int64(tripwireEvery/time.Second)
+	if b, ok := r.recall(memoLook); ok {
+		var last int64
+		if json.Unmarshal(b, &last) == nil {
+			look = last + 1
+		}
+	}
+	r.keep(memoLook, look)
+	return look
 }
 
 func (w *wire) put(target string, v any) {
@@ -84,8 +100,8 @@ func (w *wire) repositories(org string, repos []apiRepo) {
 	w.put("repositories:"+org, names)
 }
 
-// turn picks at most n of the things, the next ones with each interval of the tripwire.
-func turn[T any](all []T, n int, now time.Time) []T {
+// turn picks at most n of the things, the next ones with each look.
+func turn[T any](all []T, n int, look int64) []T {
 	if len(all) <= n {
 		return all
 	}
@@ -93,7 +109,7 @@ func turn[T any](all []T, n int, now time.Time) []T {
 		return nil
 	}
 	rounds := (len(all) + n - 1) / n
-	k := int(now.Unix()/int64(tripwireEvery/time.Second)) % rounds
+	k := int(look % int64(rounds))
 	return all[k*n : min((k+1)*n, len(all))]
 }
 
@@ -102,7 +118,7 @@ func (w *wire) rules(ctx context.Context, repos []apiRepo) {
 	guarded := slices.DeleteFunc(slices.Clone(repos), func(a apiRepo) bool { return a.Archived || a.Empty })
 	n := min(len(guarded), w.budget*3/4)
 	w.budget -= n // the same in every round, or some of the rest would never have its turn
-	for _, repo := range turn(guarded, n, w.run.Now()) {
+	for _, repo := range turn(guarded, n, w.look) {
 		rules, err := whole[json.RawMessage](ctx, w.api, repoPath(repo.FullName)+"/branch_protections")
 		if err != nil {
 			continue
@@ -143,7 +159,7 @@ func (w *wire) people(ctx context.Context, orgs []string, repos []apiRepo) {
 		ask(path+"/collaborators", "accounts:collaborators "+name, "repo:"+name+":collaborators")
 		ask(path+"/keys", "repo:"+name+":keys")
 	}
-	for _, f := range turn(asks, w.budget, w.run.Now()) {
+	for _, f := range turn(asks, w.budget, w.look) {
 		f()
 	}
 }

@@ -17,7 +17,7 @@ func TestTurn(t *testing.T) {
 	all := []int{0, 1, 2, 3, 4, 5, 6}
 	var seen []int
 	for i := range 3 {
-		got := turn(all, 3, time.Unix(int64(i)*30, 0))
+		got := turn(all, 3, int64(i))
 		if len(got) > 3 {
 			t.Errorf("turn %d gave %d of 3", i, len(got))
 		}
@@ -27,23 +27,32 @@ func TestTurn(t *testing.T) {
 	if d := cmp.Diff(all, seen); d != "" {
 		t.Errorf("three turns leave something out\n%s", d)
 	}
-	if got := turn(all, 7, time.Now()); len(got) != 7 {
+	if got := turn(all, 7, 5); len(got) != 7 {
 		t.Errorf("what fits at once takes turns: %v", got)
 	}
-	if got := turn(all, -1, time.Now()); got != nil {
+	if got := turn(all, -1, 5); got != nil {
 		t.Errorf("without a budget: %v", got)
 	}
 }
 
 // With more repositories than requests, the tripwire stays within its bound and
-// gets round to every one.
+// gets round to every one, also where a look takes as long as several intervals.
 func TestTripwireIsBounded(t *testing.T) {
+	t.Run("in time", func(t *testing.T) { boundedTripwire(t, tripwireEvery, nil) })
+	t.Run("late", func(t *testing.T) {
+		boundedTripwire(t, 4*tripwireEvery, connector.NewMemo(1<<20, func() time.Time { return testNow }))
+	})
+}
+
+func boundedTripwire(t *testing.T, every time.Duration, memo connector.Memo) {
+	t.Helper()
 	f := newFake()
 	f.repos = nil
 	for i := range 100 {
 		f.repos = append(f.repos, fakeRepo(i+1, fmt.Sprintf("r%02d", i)))
 	}
 	run := testRun(t, f, func(s connector.Settings) { s["tripwire_requests"] = int64(40) })
+	run.Memo = memo
 	seen := map[string]bool{}
 	now := testNow
 	run.Now = func() time.Time { return now }
@@ -65,7 +74,7 @@ func TestTripwireIsBounded(t *testing.T) {
 		for k := range hashes {
 			seen[k] = true
 		}
-		now = now.Add(tripwireEvery)
+		now = now.Add(every)
 	}
 	for i := range 100 {
 		for _, target := range []string{fmt.Sprintf("repo:acme/r%02d", i), fmt.Sprintf("accounts:collaborators acme/r%02d", i), fmt.Sprintf("repo:acme/r%02d:keys", i)} {
@@ -162,5 +171,34 @@ func TestIdentify(t *testing.T) {
 	id, err = (Connector{}).Identify(t.Context(), testRun(t, f, nil))
 	if err != nil || id.ReadOnly.Known() {
 		t.Errorf("a token with every scope: %v, read-only known %v; want unknown", err, id.ReadOnly.Known())
+	}
+}
+
+// The figures of docs/connectors/gitea.md: how many looks it takes until every
+// repository's rules were seen.
+func TestTripwireLooksAsOftenAsDeclared(t *testing.T) {
+	for _, tt := range []struct{ repos, requests, looks int }{{60, 200, 1}, {150, 200, 1}, {300, 200, 2}, {300, 1000, 1}} {
+		f := newFake()
+		f.repos = nil
+		for i := range tt.repos {
+			f.repos = append(f.repos, fakeRepo(i+1, fmt.Sprintf("r%03d", i)))
+		}
+		run := testRun(t, f, func(s connector.Settings) { s["tripwire_requests"] = int64(tt.requests) })
+		run.Memo = connector.NewMemo(1<<20, func() time.Time { return testNow })
+		seen := map[string]bool{}
+		for range tt.looks {
+			hashes, err := (Connector{}).Tripwire(t.Context(), run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k := range hashes {
+				if strings.HasPrefix(k, "repo:") && strings.Count(k, ":") == 1 {
+					seen[k] = true
+				}
+			}
+		}
+		if len(seen) != tt.repos {
+			t.Errorf("%d repositories, %d requests: the rules of %d were seen in %d looks, want all", tt.repos, tt.requests, len(seen), tt.looks)
+		}
 	}
 }

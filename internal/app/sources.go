@@ -69,6 +69,9 @@ func (m *maker) source(r sourceRow) (collect.Source, error) {
 	}
 	out.Dial = connector.NewDialer(connector.NetworkPolicy{AllowAll: r.FromFile, Allow: m.allow})
 	cfg := m.limits
+	if n := s.Int("requests_per_second"); n > 0 && cfg.Rate == 0 {
+		cfg.Rate, cfg.Burst = float64(n), int(min(n, 100))
+	}
 	cfg.Hosts, cfg.Dial, cfg.Secrets = connector.HostsOf(info, s), out.Dial, connector.SecretsOf(info, s)
 	cfg.Version, cfg.Log, cfg.Now = Version, m.log.With("source", r.Name), m.now
 	cfg.OnCall = func(call connector.Call) { m.onCall(r.Name, call) }

@@ -291,7 +291,7 @@ DELIVER_TIMEOUT = 5
 REPO_INDEXER_ENABLED = false
 ISSUE_INDEXER_TYPE = db
 [actions]
-ENABLED = false
+ENABLED = true
 [packages]
 ENABLED = false
 [cron.update_checker]
