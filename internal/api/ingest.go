@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 
 	"prumo.dev/prumo/internal/access"
 	"prumo.dev/prumo/internal/fact"
@@ -55,6 +59,10 @@ func Ingest(cfg IngestConfig) http.Handler {
 			Problem(w, http.StatusUnprocessableEntity, "name the source as ?source=")
 			return
 		}
+		if why := pushQuery(r.URL.RawQuery, source, scope); why != "" {
+			Problem(w, http.StatusBadRequest, why)
+			return
+		}
 		if !p.MayPush(source) {
 			Problem(w, http.StatusForbidden, "this token may not write source "+source)
 			return
@@ -78,6 +86,41 @@ func Ingest(cfg IngestConfig) http.Handler {
 		}
 		_ = json.NewEncoder(w).Encode(ans) // the client is gone; nothing to do about it
 	})
+}
+
+// pushQuery says what is wrong with the parameters of a push. A misspelt one
+// must not be passed over: what was meant as complete would make nothing gone.
+func pushQuery(raw, source, scope string) string {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return "the query cannot be read: escape what stands in it"
+	}
+	known := []string{"source", "scope", "complete"}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		switch {
+		case !slices.Contains(known, name):
+			why := "there is no parameter " + strconv.QuoteToASCII(name)
+			if near := fact.Nearest(name, known); near != "" {
+				return why + "; did you mean " + near + "?"
+			}
+			return why + "; give source, scope and complete"
+		case len(q[name]) > 1:
+			return "parameter " + name + " is given twice; give it once"
+		}
+	}
+	if c, ok := q["complete"]; ok && c[0] != "true" && c[0] != "false" {
+		return "complete is " + strconv.QuoteToASCII(c[0]) + "; it must be true or false"
+	}
+	if err := fact.CheckText("source", source, fact.MaxSource); err != nil {
+		return err.Error()
+	}
+	if scope == "" {
+		return ""
+	}
+	if err := fact.CheckText("scope", scope, fact.MaxScope); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // drain reads all lines, hands them on in batches and closes the push.

@@ -137,3 +137,18 @@ func TestWhoMayPush(t *testing.T) {
 		}
 	}
 }
+
+func TestAPushSaysExactlyWhatItMeans(t *testing.T) {
+	for query, want := range map[string]int{
+		"?source=push&complete=true": 200, "?source=push&complete=false": 200, "?source=push": 200, "?source=push&scope=": 200,
+		"?source=push&complete=yes": 400, "?source=push&complete=": 400, "?source=push&complete=TRUE": 400, "?source=push&compleet=true": 400,
+		"?source=push&complete=true&complete=false": 400, "?source=push&dry=1": 400, "?source=push&scope=a%00b": 400, "?source=push&scope=%ff": 400,
+		"?source=push&scope=" + strings.Repeat("x", fact.MaxScope+1): 400, "?source=" + strings.Repeat("x", fact.MaxSource+1): 400, "?source=push&scope=%zz": 400,
+	} {
+		p := &push{}
+		code, _ := send(t, p, manager, query, strings.NewReader(line("a", "push")))
+		if code != want || p.ended != (want == 200) {
+			t.Errorf("%.60s: got status %d, begun %v; want %d", query, code, p.ended, want)
+		}
+	}
+}

@@ -96,6 +96,7 @@ type Example struct {
 	Params  map[string]any // over the check's defaults
 	Facts   []fact.Fact    // one, or the members of the set
 	Related []fact.Fact    // facts that the first ones name, given under `related:`
+	Number  int            // in its file, from 1
 	Line    int
 }
 

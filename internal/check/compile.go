@@ -292,7 +292,7 @@ func (l *loader) suggest(field, kind string) string {
 			continue
 		}
 		for _, n := range s.names {
-			if d := distance(field, n); d < least || d == least && best != "" && n < best {
+			if d := fact.Distance(field, n); d < least || d == least && best != "" && n < best {
 				best, least = n, d
 			}
 		}
@@ -301,27 +301,6 @@ func (l *loader) suggest(field, kind string) string {
 		return "did you mean " + best + "? `prumo kinds` lists the fields"
 	}
 	return "`prumo kinds` lists the fields of each kind"
-}
-
-// distance is the edit distance of two short names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func sortedKeys[T any](m map[string]T) []string {

@@ -29,7 +29,9 @@ func (p *fileParser) examples() {
 		return
 	}
 	for _, c := range n.Content {
-		p.d.Examples = append(p.d.Examples, p.example(deref(c)))
+		x := p.example(deref(c))
+		x.Number = len(p.d.Examples) + 1
+		p.d.Examples = append(p.d.Examples, x)
 	}
 	for _, o := range []Outcome{Pass, Fail, Unknown} {
 		if !slices.ContainsFunc(p.d.Examples, func(x Example) bool { return x.Line > 0 && x.Want == o }) {
@@ -327,13 +329,21 @@ func (c *Check) RunExamples() []Problem {
 		if r.Outcome == x.Want {
 			continue
 		}
-		what := fmt.Sprintf("example %q gives %s, not %s", x.Name, r.Outcome, x.Want)
+		what := fmt.Sprintf("example %s gives %s, not %s", x.label(), r.Outcome, x.Want)
 		if r.Reason != "" {
 			what += " (" + r.Reason + ")"
 		}
 		out = append(out, Problem{File: c.File, Line: x.Line, What: what, Do: "mend the check or the example"})
 	}
 	return out
+}
+
+// label is what a message calls the example: its name, or its number where it has none.
+func (x Example) label() string {
+	if x.Name == "" {
+		return strconv.Itoa(x.Number)
+	}
+	return strconv.Quote(x.Name)
 }
 
 func (c *Check) judgeExample(x Example) Result {

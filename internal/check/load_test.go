@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -129,6 +130,9 @@ func TestProblems(t *testing.T) {
 		{"params misspelt", replace("pass: account.mfa", "params: {low: 1}\npass: account.uid > params.lw"), []string{"c.yaml:8: column 27: the parameter is not declared; declared are low"}},
 		{"params null", replace("pass: account.mfa", "params: {low: ~}\npass: account.mfa"), []string{"c.yaml:7: parameter low has no value"}},
 		{"params name", replace("pass: account.mfa", "params: {a-b: 1}\npass: account.mfa"), []string{"c.yaml:7: parameter \"a-b\" is not a name"}},
+		{"kind near", replace("kind: account", "kind: acount"), []string{"kind \"acount\" does not exist; did you mean account?"}},
+		{"kind plural", replace("kind: account", "kind: accounts"), []string{"kind \"accounts\" does not exist; did you mean account?"}},
+		{"example twice", replace("login: a, active: true, mfa: true", "login: a, ACTIVE: true"), []string{"field \"ACTIVE\" does not exist in this kind; did you mean active?"}},
 		{"make", replace("pass: account.mfa", "pass: account == account"), nil},
 		{"bomb", bomb(), []string{"aliases expand beyond 1 MB"}},
 		{"cycle", "a: &a [*a]\n", []string{"c.yaml:1: "}},
@@ -196,5 +200,23 @@ func TestLoad(t *testing.T) {
 	_, problems = LoadAll(NamedFS{Name: "ours", FS: folder}, NamedFS{Name: "theirs", FS: fstest.MapFS{"x.yaml": {Data: []byte(whole)}}})
 	if p := problems[len(problems)-1]; p.File != "theirs/x.yaml" || !strings.Contains(p.What, "already taken by ours/a.yaml") {
 		t.Errorf("got %v", p)
+	}
+}
+
+func TestAnExampleWithoutANameIsToldByItsNumber(t *testing.T) {
+	text := strings.Replace(file("account", "pass: account.mfa\n"), "name: ", "at: \"2026-01-01T00:00:00Z\", name: ", 1)
+	c := parse(t, text)
+	for i := range c.Examples {
+		c.Examples[i].Name = ""
+		c.Examples[i].Want = NotApplicable
+	}
+	problems := c.RunExamples()
+	if len(problems) != len(c.Examples) {
+		t.Fatalf("got %d problems, want %d", len(problems), len(c.Examples))
+	}
+	for i, p := range problems {
+		if want := "example " + strconv.Itoa(i+1) + " gives "; !strings.HasPrefix(p.What, want) {
+			t.Errorf("got %q, want it to begin with %q", p.What, want)
+		}
 	}
 }

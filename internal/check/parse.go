@@ -120,7 +120,7 @@ func (p *fileParser) def(root *yaml.Node) {
 
 func nearKey(key string, known map[string]bool) string {
 	for _, k := range sortedKeys(known) {
-		if distance(key, k) <= 2 {
+		if fact.Distance(key, k) <= 2 {
 			return "did you mean " + k + "?"
 		}
 	}
@@ -151,7 +151,8 @@ func (p *fileParser) readKind(n *yaml.Node) {
 	}
 	p.d.Kind = name
 	if p.kind, p.hasKind = p.loader.table.kinds[name]; !p.hasKind {
-		p.fail(n, fmt.Sprintf("kind %q does not exist", clip(name, 80)), "`prumo kinds` lists the kinds")
+		what, do, _ := strings.Cut(fact.NoKind(name).Error(), "; ")
+		p.fail(n, what, do)
 	}
 }
 

@@ -21,6 +21,12 @@ func Decode(k Kind, raw []byte) (Data, error) {
 	if t := bytes.TrimSpace(raw); len(t) == 0 || t[0] != '{' {
 		return nil, errors.New("data must be a JSON object")
 	}
+	if err := checkTwice(raw); err != nil {
+		return nil, err
+	}
+	if err := checkNames(raw, k.Fields, ""); err != nil {
+		return nil, err
+	}
 	v := reflect.New(k.Type)
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
@@ -54,6 +60,9 @@ func Canonical(k Kind, raw []byte) (json.RawMessage, error) {
 func decodeItem(raw []byte) (Data, error) {
 	if t := bytes.TrimSpace(raw); len(t) == 0 || t[0] != '{' {
 		return nil, errors.New("data of an item must be a JSON object")
+	}
+	if err := checkTwice(raw); err != nil {
+		return nil, err
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, raw); err != nil {

@@ -128,6 +128,7 @@ type LineParser struct {
 	now    time.Time
 	kinds  map[string]Kind
 	source string // of the line before, to spare its copy
+	keys   []span // room for the names of objects
 }
 
 // NewLineParser parses lines; now bounds how far an observation may lie ahead.
@@ -181,7 +182,7 @@ func (p *LineParser) envelope(b []byte) (envelope, error) {
 // fast reads a line whose members stand once each, under exactly their names
 // and without escapes.
 func (p *LineParser) fast(b []byte) (e envelope, ok bool) {
-	s := scanner{b: b}
+	s := scanner{b: b, keys: p.keys[:0]}
 	s.space()
 	if s.i >= len(b) || b[s.i] != '{' {
 		return e, false
@@ -236,6 +237,7 @@ func (p *LineParser) fast(b []byte) (e envelope, ok bool) {
 			return e, false
 		}
 	}
+	p.keys = s.keys[:0]
 	s.space()
 	if s.i != len(b) || given != [5]bool{true, true, true, true, true} {
 		return e, false
@@ -297,40 +299,64 @@ func plainTime(s string) (time.Time, bool) {
 	return t, err == nil
 }
 
-// plain reads any line by encoding/json.
+// plain reads any line by encoding/json. Names count exactly as they are
+// written, which encoding/json alone would not ask for.
 func (p *LineParser) plain(b []byte) (envelope, error) {
-	var l struct {
-		Kind       *string         `json:"kind"`
-		ID         *string         `json:"id"`
-		Source     *string         `json:"source"`
-		ObservedAt *time.Time      `json:"observed_at"`
-		Data       json.RawMessage `json:"data"`
+	if err := checkTwice(b); err != nil {
+		return envelope{}, err
 	}
-	if err := json.Unmarshal(b, &l); err != nil {
-		return envelope{}, fmt.Errorf("the line is not a fact: %w; write one JSON object a line", decodeError(err))
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return envelope{}, notFact(err)
 	}
-	for _, m := range []struct {
-		name string
-		ok   bool
-	}{
-		{"kind", l.Kind != nil}, {"id", l.ID != nil && *l.ID != ""}, {"source", l.Source != nil && *l.Source != ""},
-		{"observed_at", l.ObservedAt != nil}, {"data", l.Data != nil && string(l.Data) != "null"},
-	} {
-		if !m.ok {
-			return envelope{}, fmt.Errorf("member %s is missing; give kind, id, source, observed_at and data", m.name)
+	names := []string{"kind", "id", "source", "observed_at", "data"}
+	for name := range raw {
+		for _, n := range names {
+			if name != n && strings.EqualFold(name, n) {
+				return envelope{}, fmt.Errorf("member %q does not exist; did you mean %s?", clip(name), n)
+			}
 		}
 	}
-	k, ok := p.kinds[*l.Kind]
-	if !ok {
-		return envelope{}, fmt.Errorf("kind %q does not exist; `prumo kinds` lists the kinds", *l.Kind)
+	var kind string
+	var at time.Time
+	e := envelope{data: raw["data"]}
+	for i, into := range []any{&kind, &e.id, &e.source, &at} {
+		if v := raw[names[i]]; v != nil {
+			if err := json.Unmarshal(v, into); err != nil {
+				return envelope{}, notFact(fmt.Errorf("member %s: %w", names[i], decodeError(err)))
+			}
+		}
 	}
-	return envelope{kind: k, id: *l.ID, source: *l.Source, observedAt: *l.ObservedAt, data: l.Data}, nil
+	given := []bool{kind != "", e.id != "", e.source != "", !missing(raw["observed_at"]), !missing(e.data)}
+	for i, ok := range given {
+		if !ok {
+			return envelope{}, fmt.Errorf("member %s is missing; give kind, id, source, observed_at and data", names[i])
+		}
+	}
+	var ok bool
+	if e.kind, ok = p.kinds[kind]; !ok {
+		return envelope{}, NoKind(kind)
+	}
+	e.observedAt = at
+	return e, nil
+}
+
+func missing(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
+
+func notFact(err error) error {
+	return fmt.Errorf("the line is not a fact: %w; write one JSON object a line", decodeError(err))
 }
 
 // fact checks what a line says; its data stay as they are written.
 func (p *LineParser) fact(e envelope) (Fact, error) {
 	if e.observedAt.After(p.now.Add(MaxFuture)) {
 		return Fact{}, errors.New("observed_at lies more than 5 minutes in the future; set the sender's clock")
+	}
+	if err := CheckID(e.id); err != nil {
+		return Fact{}, err
+	}
+	if err := CheckText("source", e.source, MaxSource); err != nil {
+		return Fact{}, err
 	}
 	if e.kind.Name == "item" && !e.valid {
 		if _, err := decodeItem(e.data); err != nil {

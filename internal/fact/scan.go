@@ -3,7 +3,9 @@ package fact
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"math/bits"
+	"slices"
 )
 
 // maxScan is how deep the scanner follows values; deeper lines take the plain path.
@@ -15,8 +17,14 @@ type scanner struct {
 	b     []byte
 	i     int
 	depth int
-	loose bool // white space was seen outside texts
+	most  int    // how deep values are followed; 0: maxScan
+	loose bool   // white space was seen outside texts
+	keys  []span // names of the objects that are open
+	twice string // a name that an object gave twice
 }
+
+// A span is where a name stands between its quotes.
+type span struct{ from, to int }
 
 func (s *scanner) space() {
 	for s.i < len(s.b) {
@@ -63,10 +71,21 @@ func (s *scanner) word(w string) bool {
 	return true
 }
 
+// deeper goes into an object or a list.
+func (s *scanner) deeper() bool {
+	most := s.most
+	if most == 0 {
+		most = maxScan
+	}
+	s.depth++
+	return s.depth <= most
+}
+
 func (s *scanner) object() bool {
-	if s.depth++; s.depth > maxScan {
+	if !s.deeper() {
 		return false
 	}
+	first, seen := len(s.keys), uint64(0)
 	s.i++
 	s.space()
 	if s.i < len(s.b) && s.b[s.i] == '}' {
@@ -75,7 +94,7 @@ func (s *scanner) object() bool {
 		return true
 	}
 	for {
-		if !s.key() || !s.value() {
+		if !s.key(first, &seen) || !s.value() {
 			return false
 		}
 		s.space()
@@ -86,6 +105,7 @@ func (s *scanner) object() bool {
 		switch s.b[s.i-1] {
 		case '}':
 			s.depth--
+			s.keys = s.keys[:first]
 			return true
 		case ',':
 		default:
@@ -94,16 +114,60 @@ func (s *scanner) object() bool {
 	}
 }
 
-// key passes over a name and its colon.
-func (s *scanner) key() bool {
+// key passes over a name and its colon. The names of its object begin at
+// first; seen holds one bit for each, so that most are compared with none.
+func (s *scanner) key(first int, seen *uint64) bool {
 	s.space()
 	if s.i >= len(s.b) || s.b[s.i] != '"' {
 		return false
 	}
-	if _, ok := s.text(); !ok {
+	from := s.i + 1
+	name, ok := s.text()
+	if !ok {
 		return false
 	}
+	bit := uint64(1) << 63 // of names that are not written plainly
+	if bytes.IndexByte(name, '\\') < 0 {
+		h := uint64(len(name)) * 11
+		if n := len(name); n > 0 {
+			h += uint64(name[0])*5 + uint64(name[n-1])*3 + uint64(name[n/2])
+		}
+		bit = 1 << (h % 63)
+	}
+	if (*seen&bit != 0 || bit == 1<<63 || *seen&(1<<63) != 0) && s.given(name, first) {
+		s.twice = unquote(name)
+		return false
+	}
+	*seen |= bit
+	s.keys = append(s.keys, span{from, from + len(name)})
 	return s.colon()
+}
+
+// given reports whether an open object has the name already.
+func (s *scanner) given(name []byte, first int) bool {
+	escaped := bytes.IndexByte(name, '\\') >= 0
+	for _, k := range s.keys[first:] {
+		old := s.b[k.from:k.to]
+		if bytes.Equal(old, name) {
+			return true
+		}
+		if (escaped || bytes.IndexByte(old, '\\') >= 0) && unquote(old) == unquote(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// unquote reads a name as it stands between its quotes.
+func unquote(name []byte) string {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return string(name)
+	}
+	var out string
+	if err := json.Unmarshal(slices.Concat([]byte{'"'}, name, []byte{'"'}), &out); err != nil {
+		return string(name)
+	}
+	return out
 }
 
 func (s *scanner) colon() bool {
@@ -116,7 +180,7 @@ func (s *scanner) colon() bool {
 }
 
 func (s *scanner) list() bool {
-	if s.depth++; s.depth > maxScan {
+	if !s.deeper() {
 		return false
 	}
 	s.i++
