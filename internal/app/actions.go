@@ -32,14 +32,14 @@ func told(err error) error {
 }
 
 // ReadSource implements api.Actions.
-func (e *engine) ReadSource(_ context.Context, name string) error {
+func (e *engine) ReadSource(ctx context.Context, name string) error {
 	e.mu.Lock()
 	row, ok := e.rows[name]
 	e.mu.Unlock()
 	if ok && row.Connector == "push" {
 		return told(fmt.Errorf("source %s is sent its facts; there is nothing to read: send them to /ingest/v1/facts", name))
 	}
-	err := e.col.Ask(name)
+	err := e.ask(ctx, name)
 	if errors.Is(err, collect.ErrNoSource) {
 		return api.ErrNotFound
 	}

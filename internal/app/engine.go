@@ -51,6 +51,9 @@ type engine struct {
 	lag  atomic.Int64         // of the timer, in microseconds
 
 	silent map[string]time.Time // see silentAt; guarded by mu
+
+	among *replicas
+	live  *hub
 }
 
 func newEngine(ctx context.Context, in *instance, dir string) (*engine, error) {
@@ -65,6 +68,7 @@ func newEngine(ctx context.Context, in *instance, dir string) (*engine, error) {
 	e := &engine{
 		in: in, log: in.log, birth: b, library: lib, dir: dir, metrics: newMetrics(),
 		rows: map[string]sourceRow{}, bad: map[string]string{}, silent: map[string]time.Time{},
+		among: newReplicas(), live: newHub(),
 	}
 	e.defaults = func() []sourceRow { return defaults(dir, isRepository) }
 	e.connectors = byID(allConnectors(self.New(e.report)))
@@ -84,6 +88,7 @@ func newEngine(ctx context.Context, in *instance, dir string) (*engine, error) {
 func (e *engine) wire(ctx context.Context) error {
 	e.mon = monitor.New(monitor.Config{
 		Store: e.in.db, Checks: e.checks.Load(), Now: e.in.now, Log: e.log, Outbox: &e.box, Settings: e.monitorSettings(),
+		Shared: e.in.db.Shared(),
 	})
 	alerts, err := alertstore.New(ctx, e.in.db, alertstore.Config{
 		Log: e.log, Causes: e.in.db, Checks: e.checks.Load, Control: e.controlTitle,
@@ -126,6 +131,7 @@ func (e *engine) loadChecks() {
 
 // reload puts changed settings into force: sources, routes, checks, owners.
 func (e *engine) reload(ctx context.Context) error {
+	ctx = e.marked(ctx)
 	v, err := e.in.settings.Version(ctx)
 	if err != nil {
 		return err
@@ -150,10 +156,11 @@ func (e *engine) reload(ctx context.Context) error {
 	e.loadChecks()
 	err = errors.Join(
 		e.mon.SetChecks(ctx, e.checks.Load()),
-		e.setRoutes(ctx, fc.Routes),
 		e.setSources(ctx, merge(fc.Sources, console, e.defaults())),
-		e.setOwners(ctx, fc.Owners),
 	)
+	if e.leads() {
+		err = errors.Join(err, e.setRoutes(ctx, fc.Routes), e.setOwners(ctx, fc.Owners))
+	}
 	if err != nil {
 		return err
 	}
@@ -183,6 +190,9 @@ func (e *engine) setSources(ctx context.Context, rows []sourceRow) error {
 		}
 		next[r.Name] = r
 		run = append(run, s)
+		if !e.leads() && r.FromFile {
+			continue // whoever reads it keeps it; others may have been started elsewhere
+		}
 		errs = append(errs, e.mon.SaveSource(ctx, monitor.Source{
 			Name: r.Name, Connector: r.Connector, Every: s.Every, Enabled: s.Enabled, FromFile: r.FromFile, Owner: r.Owner,
 		}))
@@ -192,7 +202,7 @@ func (e *engine) setSources(ctx context.Context, rows []sourceRow) error {
 	e.rows, e.bad = next, bad
 	e.mu.Unlock()
 	for name := range old {
-		if _, stays := next[name]; !stays {
+		if _, stays := next[name]; !stays && e.leads() {
 			errs = append(errs, e.mon.RemoveSource(ctx, name))
 		}
 	}
@@ -220,14 +230,16 @@ func (e *engine) run(ctx context.Context) error {
 	if err := e.alerts.Start(ctx); err != nil {
 		return err
 	}
-	e.col.Start(ctx)
+	parts := []func(context.Context){e.follow, e.compete, e.rest}
+	if e.in.db.Shared() {
+		parts = append(parts, e.beat, e.listen)
+	}
 	var wg sync.WaitGroup
-	for _, f := range []func(context.Context){e.follow, e.timer, e.nightly} {
+	for _, f := range parts {
 		wg.Go(func() { f(ctx) })
 	}
 	<-ctx.Done()
 	wg.Wait()
-	e.col.Wait()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
 	return e.alerts.Stop(stop)
@@ -235,7 +247,18 @@ func (e *engine) run(ctx context.Context) error {
 
 // follow takes changed settings over, by whichever process they were changed.
 func (e *engine) follow(ctx context.Context) {
-	e.every(ctx, 2*time.Second, "follow settings", e.reload)
+	for ctx.Err() == nil {
+		if err := e.reload(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("follow settings", "error", err)
+		}
+		look := time.NewTimer(2 * time.Second)
+		select {
+		case <-ctx.Done():
+		case <-e.among.file:
+		case <-look.C:
+		}
+		look.Stop()
+	}
 }
 
 // timer turns what an instant turns. It wakes at the next instant, and at
@@ -273,17 +296,6 @@ func (e *engine) nightly(ctx context.Context) {
 		}
 		if err := e.mon.SelfCheck(ctx); err != nil {
 			e.log.Error("nightly self-check", "error", err)
-		}
-	}
-}
-
-func (e *engine) every(ctx context.Context, d time.Duration, what string, f func(context.Context) error) {
-	for {
-		if err := f(ctx); err != nil && ctx.Err() == nil {
-			e.log.Error(what, "error", err)
-		}
-		if !sleep(ctx, d) {
-			return
 		}
 	}
 }

@@ -22,6 +22,7 @@ type metrics struct {
 	lag    prometheus.Gauge
 	facts  *prometheus.GaugeVec
 	open   prometheus.Gauge
+	lease  prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -45,7 +46,10 @@ func newMetrics() *metrics {
 		facts: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prumo_facts", Help: "Facts held."}, []string{"source"}),
 		open:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "prumo_findings_open", Help: "Open findings."}),
 	}
-	m.reg.MustRegister(m.turned, m.calls, m.took, m.alert, m.lag, m.facts, m.open,
+	m.lease = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "prumo_lease_held", Help: "1 where this replica reads the sources and runs the timer.",
+	})
+	m.reg.MustRegister(m.lease, m.turned, m.calls, m.took, m.alert, m.lag, m.facts, m.open,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -73,6 +77,10 @@ func (e *engine) metricsHandler() http.Handler {
 			e.log.ErrorContext(r.Context(), "figures for metrics", "error", err)
 		} else {
 			e.metrics.posture(p)
+		}
+		e.metrics.lease.Set(0)
+		if e.leads() {
+			e.metrics.lease.Set(1)
 		}
 		e.metrics.lag.Set(float64(e.lag.Load()) / 1e6)
 		h.ServeHTTP(w, r)

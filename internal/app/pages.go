@@ -42,12 +42,11 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 	if err != nil {
 		return err
 	}
-	live := newHub()
-	e.mon.Watch(live.turned)
+	e.mon.Watch(e.live.turned)
 	mux.Handle("GET /login", d.openLink(s))
 	mux.Handle("POST /login", s.SignInHandler())
 	mux.Handle("POST /logout", s.SignOutHandler())
-	mux.Handle("GET /events", live.handler(ctx.Done()))
+	mux.Handle("GET /events", e.live.handler(ctx.Done()))
 	mux.Handle("/", s)
 	return nil
 }

@@ -100,7 +100,11 @@ func (e *engine) hook(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	err := e.col.Webhook(r.Context(), r.PathValue("source"), r.Header, body)
+	name := r.PathValue("source")
+	ev, err := e.col.Verify(r.Context(), name, r.Header, body)
+	if err == nil {
+		err = e.announce(r.Context(), name, ev)
+	}
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusAccepted)

@@ -66,7 +66,7 @@ func (e *engine) serve(ctx context.Context, out io.Writer) (err error) {
 		return fmt.Errorf("listen on %s: %w; set PRUMO_ADDR to another address", e.in.env.Addr, err)
 	}
 	e.in.env.Addr = l.Addr().String()
-	if err := e.reload(ctx); err != nil {
+	if err := errors.Join(e.join(ctx), e.reload(ctx)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	h, err := e.handler(ctx)
@@ -195,6 +195,10 @@ func (e *engine) failAPI(w http.ResponseWriter, r *http.Request, err error) {
 		api.Problem(w, http.StatusUnprocessableEntity, strings.TrimPrefix(err.Error(), "input: "))
 	case errors.Is(err, api.ErrNotFound):
 		api.Problem(w, http.StatusNotFound, "there is no such thing")
+	case errors.Is(err, monitor.ErrOtherChecks):
+		e.log.WarnContext(r.Context(), "facts refused", "error", err)
+		w.Header().Set("Retry-After", "5")
+		api.Problem(w, http.StatusServiceUnavailable, "this replica is not up to date with the others; send it again in a few seconds")
 	default:
 		id := api.RequestID(r.Context())
 		e.log.ErrorContext(r.Context(), "request failed", "request", id, "error", err)

@@ -83,13 +83,15 @@ func New(cfg Config) *Collector {
 	return &Collector{cfg: cfg, loops: map[string]*loop{}}
 }
 
-// Start lets sources run until ctx ends; Wait waits for the last of them.
+// Start lets sources run until ctx ends; Wait waits for the last of them. After
+// that they can be started again.
 func (c *Collector) Start(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.base = ctx
 	for _, l := range c.loops {
-		c.start(l) //nolint:contextcheck // the loops hang on the life of the collector, which is set here
+		l.stop = nil // of an earlier start, whose context has ended
+		c.start(l)   //nolint:contextcheck // the loops hang on the life of the collector, which is set here
 	}
 }
 
@@ -130,7 +132,7 @@ func (c *Collector) drop(name string) {
 }
 
 func (c *Collector) start(l *loop) {
-	if c.base == nil || l.stop != nil || !l.src.Enabled {
+	if c.base == nil || c.base.Err() != nil || l.stop != nil || !l.src.Enabled {
 		return
 	}
 	ctx, stop := context.WithCancel(c.base)
@@ -165,20 +167,45 @@ func (c *Collector) Ask(name string) error {
 
 // Webhook checks a message of a source and lets what it touches be read again.
 func (c *Collector) Webhook(ctx context.Context, name string, h http.Header, body []byte) error {
+	ev, err := c.Verify(ctx, name, h, body)
+	if err != nil {
+		return err
+	}
+	return c.Announce(name, ev, c.cfg.Now())
+}
+
+// Verify checks a message of a source and says what it touches. Where this
+// process reads nothing, another one is given that.
+func (c *Collector) Verify(ctx context.Context, name string, h http.Header, body []byte) (connector.Event, error) {
+	l, err := c.find(name)
+	if err != nil {
+		return connector.Event{}, err
+	}
+	wh, ok := l.src.Connector.(connector.Webhooker)
+	if !ok {
+		return connector.Event{}, fmt.Errorf("%w: %s takes no webhooks", ErrNoSource, name)
+	}
+	ev, err := wh.Webhook(ctx, l.run(), h, body)
+	if err != nil {
+		return connector.Event{}, fmt.Errorf("webhook of %s: %w", name, err)
+	}
+	return ev, nil
+}
+
+// Announce lets what an event touches be read again; arrived is when it reached us.
+func (c *Collector) Announce(name string, ev connector.Event, arrived time.Time) error {
 	l, err := c.find(name)
 	if err != nil {
 		return err
 	}
-	wh, ok := l.src.Connector.(connector.Webhooker)
-	if !ok {
-		return fmt.Errorf("%w: %s takes no webhooks", ErrNoSource, name)
-	}
-	ev, err := wh.Webhook(ctx, l.run(), h, body)
-	if err != nil {
-		return fmt.Errorf("webhook of %s: %w", name, err)
-	}
-	l.announce(ev, c.cfg.Now())
+	l.announce(ev, arrived)
 	return nil
+}
+
+// Has says whether there is a source of that name.
+func (c *Collector) Has(name string) bool {
+	_, err := c.find(name)
+	return err == nil
 }
 
 // Identify asks a source whose credential it holds. ok is false where its connector cannot tell.

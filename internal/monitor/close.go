@@ -50,7 +50,14 @@ func (m *Monitor) closeReading(ctx context.Context, run RunRow, rd *reading, res
 		if len(g) == 0 {
 			o = own[:min(step, len(own))]
 		}
-		if err := m.transact(ctx, run, func(ctx context.Context, b *batch) error { return b.settleScope(ctx, g, o) }); err != nil {
+		err := m.transact(ctx, run, func(ctx context.Context, b *batch) error {
+			still, err := b.spare(ctx, rd, run.ID, g)
+			if err != nil {
+				return err
+			}
+			return b.settleScope(ctx, still, o)
+		})
+		if err != nil {
 			return err
 		}
 		gone, own = gone[len(g):], own[len(o):]
@@ -103,6 +110,12 @@ func (b *batch) complete(ctx context.Context, rd *reading, at int64, gone, own [
 	s.Detail = rd.scope.Detail
 	s.OpenedAt, s.LastAt, s.LastResult = b.m.stillOpen(rd), b.now, fact.Complete
 	s.LastCompleteAt = max(s.LastCompleteAt, at)
+	if gone, err = b.spare(ctx, rd, b.run.ID, gone); err != nil {
+		return err
+	}
+	if err := b.tx.CloseReading(ctx, s.ID, b.run.ID); err != nil {
+		return err
+	}
 	if err := b.tx.SaveScope(ctx, s); err != nil {
 		return err
 	}
@@ -297,6 +310,9 @@ func (m *Monitor) closePartial(ctx context.Context, run RunRow, rd *reading, res
 		if err != nil {
 			return err
 		}
+		if err := b.tx.CloseReading(ctx, s.ID, run.ID); err != nil {
+			return err
+		}
 		s.OpenedAt, s.LastAt = m.stillOpen(rd), b.now
 		if !rd.scope.Detail.Targeted || s.LastResult == "" {
 			s.LastResult, s.Detail = result, rd.scope.Detail
@@ -389,7 +405,7 @@ func (b *batch) receipt(ctx context.Context, rd *reading, result fact.Reading) e
 func (m *Monitor) recover(ctx context.Context) error {
 	now := micros(m.now())
 	var open []ScopeRow
-	err := m.store.Heart(ctx, func(tx Tx) error {
+	err := m.heart(ctx, func(tx Tx) error {
 		var err error
 		open, err = tx.EndRuns(ctx, now)
 		return err

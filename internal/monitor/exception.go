@@ -45,7 +45,7 @@ func (m *Monitor) RequestException(ctx context.Context, q ExceptionRequest) (Exc
 		Ext: m.ids(), Check: q.Check, Kind: lc.Kind, Fact: q.Fact, Source: q.Source, Reason: clean(q.Reason, 2000),
 		Requester: clean(q.Requester, 200), Approver: clean(q.Approver, 200), CreatedAt: now, EndsAt: micros(q.Ends), Guard: q.Guard, GuardOK: true,
 	}
-	err = m.store.Heart(ctx, func(tx Tx) error {
+	err = m.heart(ctx, func(tx Tx) error {
 		if q.Fact != "" {
 			owners, err := tx.FactIs(ctx, q.Check, q.Source, q.Fact)
 			if err != nil {

@@ -25,6 +25,7 @@ type Config struct {
 	Log      *slog.Logger // nil: none
 	Outbox   Outbox       // nil: nobody is told
 	Settings Settings
+	Shared   bool // other processes write too, and only one of them leads: Lead and Follow say which
 }
 
 // Settings are what an organisation decides about the monitor.
@@ -43,6 +44,7 @@ type Monitor struct {
 	log      *slog.Logger
 	outbox   Outbox
 	settings Settings
+	shared   bool
 	kinds    map[string]fact.Kind
 	ids      func() string // of findings, causes and exceptions: random
 
@@ -59,6 +61,9 @@ type Monitor struct {
 	guarded   map[string]bool            // checks that guard exceptions; nil: not known; guarded by mu
 	idle      bool                       // no check has work left; guarded by mu
 	staleAt   int64                      // when a scope may turn stale next; guarded by mu
+	leads     bool                       // of several processes this one puts checks into force; guarded by mu
+	other     string                     // a check that differs from the one in force; guarded by mu
+	doubt     bool                       // the last transaction may or may not have been committed; guarded by mu
 
 	watchMu sync.Mutex
 	watch   []func([]Transition) // guarded by watchMu
@@ -80,7 +85,7 @@ type liveCheck struct {
 // New makes a Monitor. It touches the store first when it is used.
 func New(c Config) *Monitor {
 	m := &Monitor{
-		store: c.Store, now: c.Now, log: c.Log, outbox: c.Outbox, settings: c.Settings, set: c.Checks,
+		store: c.Store, now: c.Now, log: c.Log, outbox: c.Outbox, settings: c.Settings, shared: c.Shared, leads: !c.Shared, set: c.Checks,
 		kinds: map[string]fact.Kind{}, ids: randomID, readings: map[int64][]*reading{},
 	}
 	if m.now == nil {
@@ -128,12 +133,18 @@ func (m *Monitor) announce(ts []Transition) {
 // left open. The caller holds mu.
 func (m *Monitor) ready(ctx context.Context) error {
 	if !m.loaded {
-		if err := m.takeChecks(ctx, m.set); err != nil {
+		take := func(ctx context.Context) error { return m.takeChecks(ctx, m.set) }
+		if !m.leads {
+			take = func(ctx context.Context) error {
+				return m.store.View(ctx, func(tx Tx) error { return m.adopt(ctx, tx) })
+			}
+		}
+		if err := take(ctx); err != nil {
 			return err
 		}
 		m.loaded = true
 	}
-	if !m.recovered {
+	if !m.recovered && m.leads {
 		if err := m.recover(ctx); err != nil {
 			return err
 		}
@@ -147,7 +158,10 @@ func (m *Monitor) ready(ctx context.Context) error {
 // in them is saved, judged findings told, and one leaf logged.
 func (m *Monitor) transact(ctx context.Context, run RunRow, fn func(context.Context, *batch) error) error {
 	var b *batch
-	err := m.store.Heart(ctx, func(tx Tx) error {
+	err := m.heart(ctx, func(tx Tx) error {
+		if err := m.mayJudge(); err != nil {
+			return err
+		}
 		b = m.newBatch(tx, run)
 		if err := fn(ctx, b); err != nil {
 			return err

@@ -52,8 +52,11 @@ func (m *Monitor) Begin(ctx context.Context, b Begin) (*Run, error) {
 	}
 	r := &Run{m: m, open: map[string]*reading{}}
 	now := micros(m.now())
-	err := m.store.Heart(ctx, func(tx Tx) error {
-		var err error
+	err := m.heart(ctx, func(tx Tx) error {
+		err := m.mayJudge()
+		if err != nil {
+			return err
+		}
 		if r.source, err = tx.Source(ctx, b.Source, now); err != nil {
 			return err
 		}
@@ -89,7 +92,7 @@ func (r *Run) Open(ctx context.Context, scope string, kinds []string) error {
 	}
 	rd := &reading{digest: sha256.New(), kinds: map[string]bool{}}
 	now := micros(m.now())
-	err := m.store.Heart(ctx, func(tx Tx) error {
+	err := m.heart(ctx, func(tx Tx) error {
 		s, err := tx.Scope(ctx, r.source.ID, clean(scope, 500), kinds)
 		if err != nil {
 			return err
@@ -102,6 +105,9 @@ func (r *Run) Open(ctx context.Context, scope string, kinds []string) error {
 		}
 		for _, k := range known[s.ID] {
 			rd.kinds[k] = true
+		}
+		if err := tx.OpenReading(ctx, s.ID, r.row.ID); err != nil {
+			return err
 		}
 		return tx.SaveScope(ctx, s)
 	})
@@ -142,7 +148,13 @@ func (r *Run) batch(ctx context.Context, scope string, facts []fact.Fact) (Batch
 		return BatchResult{}, ErrScope
 	}
 	in := m.accept(facts, r.source.Name)
-	if err := m.transact(ctx, r.row, func(ctx context.Context, b *batch) error { return b.take(ctx, r, rd, in) }); err != nil {
+	err := m.transact(ctx, r.row, func(ctx context.Context, b *batch) error {
+		if err := b.take(ctx, r, rd, in); err != nil {
+			return err
+		}
+		return b.tx.Saw(ctx, rd.scope.ID, r.row.ID, idsOf(in.facts))
+	})
+	if err != nil {
 		rd.broken = "a batch of facts could not be stored"
 		return BatchResult{}, err
 	}
@@ -236,7 +248,7 @@ func (r *Run) End(ctx context.Context) error {
 	if r.result == "" {
 		r.result = string(fact.Complete)
 	}
-	errs = append(errs, m.store.Heart(ctx, func(tx Tx) error { return tx.EndRun(ctx, r.row, now, r.result, r.why) }))
+	errs = append(errs, m.heart(ctx, func(tx Tx) error { return tx.EndRun(ctx, r.row, now, r.result, r.why) }))
 	r.ended = true
 	return errors.Join(errs...)
 }

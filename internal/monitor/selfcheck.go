@@ -15,7 +15,7 @@ func (m *Monitor) SelfCheck(ctx context.Context) error {
 	}
 	now := micros(m.now())
 	wrong := 0
-	err := m.store.Heart(ctx, func(tx Tx) error {
+	err := m.heart(ctx, func(tx Tx) error {
 		kept, err := tx.Tally(ctx)
 		if err != nil {
 			return err

@@ -277,7 +277,7 @@ func (m *Monitor) judgeDirty(ctx context.Context) (more bool, err error) {
 	})
 	if err == nil && lc.seq != seq { // facts changed meanwhile
 		lc.row.DirtyAt = now
-		err = m.store.Heart(ctx, func(tx Tx) error { return tx.SetDirty(ctx, lc.row.ID, now) })
+		err = m.heart(ctx, func(tx Tx) error { return tx.SetDirty(ctx, lc.row.ID, now) })
 	}
 	return true, err
 }

@@ -15,6 +15,8 @@ import (
 // all replicas. View runs fn on a snapshot that cannot be written.
 type Store interface {
 	Heart(ctx context.Context, fn func(Tx) error) error
+	// Behind says whether another process ran the last one.
+	Behind(ctx context.Context) (bool, error)
 	View(ctx context.Context, fn func(Tx) error) error
 }
 
@@ -30,6 +32,8 @@ type Tx interface {
 
 	// Save writes everything that c holds.
 	Save(ctx context.Context, c *Changes) error
+	// Turned says whether another process wrote since this one did last.
+	Turned() bool
 	// Log appends one leaf to the ledger and returns its number, from 1.
 	Log(ctx context.Context, at int64, contents []Content) (int64, error)
 }
@@ -55,8 +59,16 @@ type sourceTx interface {
 	SaveScope(ctx context.Context, s ScopeRow) error
 	BeginRun(ctx context.Context, r RunRow) (int64, error)
 	EndRun(ctx context.Context, r RunRow, now int64, result, why string) error
-	// EndRuns ends every run that a crash left open, and lists scopes that were open.
+	// EndRuns ends every run whose process is gone or has lost its lease, and
+	// lists scopes that such a run had open.
 	EndRuns(ctx context.Context, now int64) ([]ScopeRow, error)
+	// OpenReading and CloseReading note that a run reads a scope; Saw, what it
+	// saw while another process read the same scope; SeenElsewhere lists that
+	// for the other. One process alone needs none of it.
+	OpenReading(ctx context.Context, scope, run int64) error
+	CloseReading(ctx context.Context, scope, run int64) error
+	Saw(ctx context.Context, scope, run int64, facts []int64) error
+	SeenElsewhere(ctx context.Context, scope, run int64) ([]int64, error)
 	Receipt(ctx context.Context, scope int64) (ReceiptRow, bool, error)
 	SaveReceipt(ctx context.Context, r ReceiptRow) error
 }

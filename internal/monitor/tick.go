@@ -19,6 +19,7 @@ func (m *Monitor) Tick(ctx context.Context) (more bool, err error) {
 		what string
 		do   func(context.Context) (bool, error)
 	}{
+		{"look at what other replicas wrote", m.locked(m.catchUp)},
 		{"flip verdicts", m.locked(m.tickDue)},
 		{"turn facts stale", m.locked(m.tickOwn)},
 		{"turn scopes stale", m.locked(m.tickScopes)},

@@ -21,6 +21,10 @@ var ErrInput = errors.New("not possible")
 func (m *Monitor) SetChecks(ctx context.Context, set *check.Set) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.leads {
+		m.set, m.loaded = set, false
+		return m.ready(ctx)
+	}
 	if err := m.takeChecks(ctx, set); err != nil {
 		return err
 	}
@@ -37,7 +41,7 @@ func (m *Monitor) takeChecks(ctx context.Context, set *check.Set) error {
 	}
 	live := map[int64]*liveCheck{}
 	now := micros(m.now())
-	err := m.store.Heart(ctx, func(tx Tx) error {
+	err := m.heart(ctx, func(tx Tx) error {
 		rows, err := tx.Checks(ctx)
 		if err != nil {
 			return err
@@ -81,6 +85,7 @@ func (m *Monitor) takeChecks(ctx context.Context, set *check.Set) error {
 	if err != nil {
 		return err
 	}
+	m.other = ""
 	m.install(live)
 	return nil
 }
@@ -111,9 +116,7 @@ func (m *Monitor) takeCheck(ctx context.Context, tx Tx, c *check.Check, row *Che
 	if err := c.CheckParams(lc.params); err != nil {
 		return nil, false, err
 	}
-	lc.rule, lc.counted = c.Countable()
-	lc.counted = lc.counted && !c.Each
-	lc.refs = len(c.Refs()) > 0
+	lc.derive()
 	next := CheckRow{
 		Name: c.ID, Version: c.Version, Digest: c.Digest, Kind: c.Kind, Severity: c.Severity, Each: c.Each,
 		Fresh: c.Fresh.Microseconds(), Params: params, Controls: c.Controls, Work: WorkJudge, WorkFirst: true,
@@ -204,6 +207,9 @@ func (m *Monitor) tickWork(ctx context.Context) (bool, error) {
 	done := false
 	err = m.transact(ctx, run, func(ctx context.Context, b *batch) error {
 		b.work = lc
+		if now := m.live[row.ID]; now != nil {
+			row.Owner = now.row.Owner // another replica may have set it
+		}
 		var err error
 		if row.Work == WorkRemove {
 			done, err = b.workRemove(ctx, row)
@@ -241,7 +247,13 @@ func (m *Monitor) mayWork() bool { return !m.idle }
 // endWork saves that a check's work is done. A check that ended for its old
 // kind begins with its new one.
 func (m *Monitor) endWork(ctx context.Context, row *CheckRow, again bool) error {
-	if err := m.store.Heart(ctx, func(tx Tx) error { return tx.SaveCheck(ctx, row) }); err != nil {
+	err := m.heart(ctx, func(tx Tx) error {
+		if now := m.live[row.ID]; now != nil {
+			row.Owner = now.row.Owner
+		}
+		return tx.SaveCheck(ctx, row)
+	})
+	if err != nil {
 		return err
 	}
 	if !again {
@@ -340,7 +352,7 @@ func (m *Monitor) SetOwner(ctx context.Context, what Owned, source, id, owner st
 	}
 	owner = clean(owner, 200)
 	now := micros(m.now())
-	return m.store.Heart(ctx, func(tx Tx) error {
+	return m.heart(ctx, func(tx Tx) error {
 		n := int64(0)
 		var err error
 		switch what {
@@ -376,7 +388,7 @@ func (m *Monitor) SaveSource(ctx context.Context, s Source) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := micros(m.now())
-	return m.store.Heart(ctx, func(tx Tx) error { return tx.SaveSource(ctx, s, now) })
+	return m.heart(ctx, func(tx Tx) error { return tx.SaveSource(ctx, s, now) })
 }
 
 // RemoveSource takes a source's facts out and forgets it; what was said of
@@ -390,7 +402,7 @@ func (m *Monitor) RemoveSource(ctx context.Context, name string) error {
 	now := micros(m.now())
 	var src SourceRow
 	var gone []int64
-	err := m.store.Heart(ctx, func(tx Tx) error {
+	err := m.heart(ctx, func(tx Tx) error {
 		var err error
 		if src, err = tx.Source(ctx, name, now); err != nil {
 			return err
@@ -416,5 +428,5 @@ func (m *Monitor) RemoveSource(ctx context.Context, name string) error {
 		}
 	}
 	m.staleAt = 0
-	return m.store.Heart(ctx, func(tx Tx) error { return tx.DropSource(ctx, src.ID) })
+	return m.heart(ctx, func(tx Tx) error { return tx.DropSource(ctx, src.ID) })
 }

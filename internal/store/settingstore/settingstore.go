@@ -56,8 +56,10 @@ func (s *Store) change(ctx context.Context, query string, args ...any) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE setting_version SET version = version + 1 WHERE one = 1")
-		return err
+		if _, err = tx.Exec(ctx, "UPDATE setting_version SET version = version + 1 WHERE one = 1"); err != nil {
+			return err
+		}
+		return tx.Notify(ctx, store.TopicSettings)
 	})
 }
 
