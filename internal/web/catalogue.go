@@ -159,7 +159,7 @@ func Sort(e *ui.Env, known ...string) string {
 			names = append(names, name)
 		}
 	}
-	e.Notice(e.T("list.sort.unknown", "Asked", Cut(asked, 60), "Known", strings.Join(names, ", ")))
+	e.Notice(monitor.StatusUnknown, e.T("list.sort.unknown", "Asked", Cut(asked, 60), "Known", strings.Join(names, ", ")))
 	return known[0]
 }
 

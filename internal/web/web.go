@@ -10,6 +10,7 @@ package web
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -40,6 +41,16 @@ type View struct {
 	Status   int    // 0: 200
 	Redirect string // a path to go on at instead of Body, after something was done
 	Bare     bool   // without navigation
+	Download *Download
+}
+
+// A Download is a file instead of a page. It is written piece by piece; where
+// that breaks off the connection does too, so that nobody takes a part for the
+// whole.
+type Download struct {
+	Name  string // of letters, digits, hyphens and a dot
+	Type  string
+	Write func(w io.Writer) error
 }
 
 // A Request is what a page is asked.
@@ -153,8 +164,23 @@ func (s *Server) page(p Page) http.Handler {
 			http.Redirect(w, r, view.Redirect, http.StatusSeeOther)
 			return
 		}
+		if view.Download != nil {
+			s.download(w, req, view.Download)
+			return
+		}
 		s.render(w, req, p, view)
 	})
+}
+
+func (s *Server) download(w http.ResponseWriter, r *Request, d *Download) {
+	w.Header().Set("Content-Type", d.Type)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+d.Name+`"`)
+	if err := d.Write(w); err != nil {
+		if r.Context().Err() == nil {
+			s.cfg.Log.ErrorContext(r.Context(), "download broke off", "request", s.cfg.RequestID(r.Context()), "path", r.URL.Path, "error", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func (s *Server) may(r *Request, p Page) bool {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ type Area struct {
 	Store      Store
 	Finder     Finder
 	Deliveries alerts.Log
+	Acts       Acts
 	Catalogue  web.Catalogue
 }
 
@@ -74,27 +76,38 @@ func (a Area) list(ctx context.Context, r *web.Request) (web.View, error) {
 		return web.View{}, fmt.Errorf("list sources: %w", err)
 	}
 	v := listView{catalogue: a.Catalogue, view: r.Query.Get("view"), filters: a.filters(r.Env, sources)}
-	f := monitor.Filter{
-		OpenOnly: v.view != "closed", ClosedOnly: v.view == "closed",
-		Severity: web.Severities(r.Query["severity"]), Source: r.Query["source"], Kind: r.Query["kind"], Owner: r.Query["owner"],
-		Control: r.Query["control"], Check: r.Query["check"], Status: web.StatusesIn(r.Query["status"]),
-		Text: r.Query.Get("q"), Sort: web.Sort(r.Env, "-severity", "severity", "opened", "due"),
-		Limit: r.Limit(), Cursor: r.Query.Get("cursor"), At: r.At,
-	}
-	if r.Query.Get("sort") == "" && v.view == "late" {
-		f.Sort = "due"
-	}
+	f := a.filter(r)
 	if v.page, err = a.Store.Findings(ctx, f); err != nil {
 		return web.View{}, fmt.Errorf("list findings: %w", err)
 	}
 	if v.view == "late" {
 		v.page = late(v.page)
 	}
+	if n, err := strconv.ParseInt(r.Query.Get("done"), 10, 64); err == nil && n > 0 && n <= maxActs {
+		r.Notice("", r.N("findings.act.done", n))
+		r.Query.Del("done") // the links of the page lead on without it
+	}
 	v.grouped = f.OpenOnly && strings.TrimPrefix(f.Sort, "-") == "severity"
 	v.groups = grouped(v.page.Items, v.grouped)
 	v.tabs = tabs(r.Env, v.view)
 	v.none = len(v.page.Items) == 0 && !r.Narrowed(v.filters)
 	return web.Body(list(r.Env, v)), nil
+}
+
+// filter reads which findings the address asks for.
+func (a Area) filter(r *web.Request) monitor.Filter {
+	view := r.Query.Get("view")
+	f := monitor.Filter{
+		OpenOnly: view != "closed", ClosedOnly: view == "closed",
+		Severity: web.Severities(r.Query["severity"]), Source: r.Query["source"], Kind: r.Query["kind"], Owner: r.Query["owner"],
+		Control: r.Query["control"], Check: r.Query["check"], Status: web.StatusesIn(r.Query["status"]),
+		Text: r.Query.Get("q"), Sort: web.Sort(r.Env, "-severity", "severity", "opened", "due"),
+		Limit: r.Limit(), Cursor: r.Query.Get("cursor"), At: r.At,
+	}
+	if view == "late" { // the list ends where the first that is not late begins
+		f.Sort = "due"
+	}
+	return f
 }
 
 // late keeps what is overdue; the list comes sorted by due date, so that it

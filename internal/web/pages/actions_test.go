@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"encoding/csv"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"prumo.dev/prumo/internal/access"
+	"prumo.dev/prumo/internal/check"
+	"prumo.dev/prumo/internal/monitor"
 	"prumo.dev/prumo/internal/web"
 )
 
@@ -56,6 +59,117 @@ func TestActions(t *testing.T) {
 		if len(s.Done) != before+1 || s.Done[before] != c.did {
 			t.Errorf("POST %s did %q, want %q", c.path, s.Done[before:], c.did)
 		}
+	}
+}
+
+// TestActsOnMany does one thing with several findings by a plain form.
+func TestActsOnMany(t *testing.T) {
+	s := stores(t)["full"]
+	h := serve(t, s, access.Owner)
+	page, err := s.Findings(t.Context(), monitor.Filter{OpenOnly: true, Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open []monitor.Finding
+	for _, f := range page.Items {
+		if f.Source != "" && len(open) < 2 {
+			open = append(open, f)
+		}
+	}
+	who := "Ana Beatriz Figueiredo"
+	for _, c := range []struct {
+		form string
+		did  func(f monitor.Finding) string
+	}{
+		{"do=owner&owner=Larissa", func(f monitor.Finding) string { return "owner " + who + " " + f.Source + " " + f.Fact + " Larissa" }},
+		{"do=due&due=2026-12-24", func(f monitor.Finding) string { return "due " + who + " " + f.ID + " 2026-12-24T23:59:59Z" }},
+		{"do=except&reason=why&approver=Rafael&ends=2026-12-01", func(f monitor.Finding) string {
+			return "request exception " + who + " " + f.Check + " " + f.Fact + " 2026-12-02"
+		}},
+	} {
+		form, err := url.ParseQuery(c.form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		form.Set("back", "/findings?severity=high&sort=due")
+		want := map[string]bool{}
+		for _, f := range open {
+			form.Add("finding", f.ID)
+			form.Add("finding", f.ID) // twice is once
+			want[c.did(f)] = true
+		}
+		before := len(s.Done)
+		w := post(h, "/findings/act", form)
+		if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || to != "/findings?done=2&severity=high&sort=due" {
+			t.Errorf("%s: got %d to %q", c.form, w.Code, to)
+		}
+		if len(s.Done) != before+2 {
+			t.Fatalf("%s did %q", c.form, s.Done[before:])
+		}
+		for _, d := range s.Done[before:] {
+			if !want[d] {
+				t.Errorf("%s did %q, want one of %v", c.form, d, want)
+			}
+		}
+	}
+	for _, form := range []string{
+		"do=owner&owner=a", "do=due&due=2001-01-01&finding=" + open[0].ID, "do=due&due=soon&finding=" + open[0].ID, "do=nothing&finding=" + open[0].ID,
+		"do=except&approver=x&ends=2026-12-01&finding=" + open[0].ID, "do=except&reason=x&ends=2026-12-01&finding=" + open[0].ID,
+		"do=except&reason=x&approver=y&ends=2030-12-01&finding=" + open[0].ID, "do=owner&owner=a&finding=nothing",
+	} {
+		before := len(s.Done)
+		values, err := url.ParseQuery(form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := post(h, "/findings/act", values); w.Code != http.StatusUnprocessableEntity || len(s.Done) != before {
+			t.Errorf("%s: got %d, did %q", form, w.Code, s.Done[before:])
+		}
+	}
+	if w := post(serve(t, s, access.Member), "/findings/act", url.Values{"do": {"owner"}, "finding": {open[0].ID}}); w.Code != http.StatusForbidden {
+		t.Errorf("as a member: got %d, want 403", w.Code)
+	}
+	if w := post(h, "/findings/act", url.Values{"do": {"owner"}, "finding": {open[0].ID}, "back": {"//evil.example/findings"}}); w.Header().Get("Location") != "/findings?done=1" {
+		t.Errorf("a foreign way back: got %q", w.Header().Get("Location"))
+	}
+}
+
+// TestExportIsTheFilteredList reads the table of a list back, also of hostile
+// data: each row a finding, no cell a formula.
+func TestExportIsTheFilteredList(t *testing.T) {
+	for name, s := range stores(t) {
+		for query, f := range map[string]monitor.Filter{
+			"": {OpenOnly: true}, "?view=closed": {ClosedOnly: true}, "?severity=high": {OpenOnly: true, Severity: []check.Severity{check.High}},
+			"?q=zzzz": {OpenOnly: true, Text: "zzzz"}, "?sort=due&rows=50": {OpenOnly: true, Sort: "due"},
+		} {
+			f.Limit = 1000
+			page, err := s.Findings(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := get(serve(t, s, access.Auditor), "/findings.csv"+query, "pt-BR")
+			if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") || !strings.HasPrefix(w.Header().Get("Content-Disposition"), "attachment; filename=\"prumo-findings-") {
+				t.Fatalf("%s%s: got %d %v", name, query, w.Code, w.Header())
+			}
+			rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(w.Body.String(), "\ufeff"))).ReadAll()
+			if err != nil || len(rows) != len(page.Items)+1 {
+				t.Errorf("%s%s: %d rows, %v, want %d and a head", name, query, len(rows), err, len(page.Items))
+				continue
+			}
+			for i, row := range rows[1:] {
+				if f.Sort == "due" && row[0] != page.Items[i].ID {
+					t.Errorf("%s%s: row %d is %s, want %s", name, query, i, row[0], page.Items[i].ID)
+				}
+				for _, cell := range row {
+					if c := strings.TrimLeft(cell, " "); c != "" && strings.ContainsAny(c[:1], "=+-@\t\r") {
+						t.Errorf("%s: the cell %q is a formula", name, cell)
+					}
+				}
+			}
+		}
+	}
+	if w := get(serve(t, stores(t)["full"], access.Nobody), "/findings.csv", "en"); w.Code != http.StatusSeeOther {
+		t.Errorf("without a session: got %d", w.Code)
 	}
 }
 

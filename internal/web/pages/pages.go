@@ -3,6 +3,7 @@ package pages
 
 import (
 	"context"
+	"time"
 
 	"prumo.dev/prumo/internal/monitor"
 	"prumo.dev/prumo/internal/web"
@@ -34,15 +35,19 @@ type Config struct {
 	Exceptions exceptions.Actions
 	Alerts     alerts.Actions
 	SetOwner   func(ctx context.Context, by, source, id, owner string) error
+	SetDue     func(ctx context.Context, by, finding string, due time.Time) error
 	Catalogue  web.Catalogue
 }
 
 // All returns every page.
 func All(c Config) []web.Page {
+	found := findings.Area{
+		Store: c.Store, Finder: c.Store, Deliveries: c.Log, Catalogue: c.Catalogue,
+		Acts: findings.Acts{SetOwner: c.SetOwner, SetDue: c.SetDue, Except: c.Exceptions.RequestException},
+	}
 	one := []web.Page{
 		posture.Area{Store: c.Store, Catalogue: c.Catalogue}.Page(),
-		findings.Area{Store: c.Store, Finder: c.Store, Deliveries: c.Log, Catalogue: c.Catalogue}.List(),
-		findings.Area{Store: c.Store, Finder: c.Store, Deliveries: c.Log, Catalogue: c.Catalogue}.One(),
+		found.List(), found.One(), found.Act(), found.Export(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.One(),
 		frameworks.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),

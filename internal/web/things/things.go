@@ -25,6 +25,7 @@ type Store interface {
 	FactHistory(ctx context.Context, source, id string) ([]monitor.FactVersion, error)
 	Verdicts(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Verdict], error)
 	Intervals(ctx context.Context, f monitor.Filter) ([]monitor.Interval, error)
+	NamedBy(ctx context.Context, source, kind, id string, limit int) ([]monitor.FactView, error)
 }
 
 // A Frame answers what stands around a thing: the sources, and the last days of checks.
@@ -87,6 +88,8 @@ type oneView struct {
 	name      string
 	fields    []Field
 	refs      []ref
+	namedBy   []monitor.FactView
+	more      bool // others name it as well
 	verdicts  []monitor.Verdict
 	strips    map[string][]monitor.Day
 	history   []Event
@@ -119,6 +122,12 @@ func (a Area) one(ctx context.Context, r *web.Request) (web.View, error) {
 		if x.Ref != "" && x.Known {
 			v.refs = append(v.refs, ref{field: x.Name, kind: x.Ref, id: x.Value, href: r.Link("/things", "kind", x.Ref, "q", x.Value)})
 		}
+	}
+	if v.namedBy, err = a.Store.NamedBy(ctx, source, f.Kind, id, maxNamed+1); err != nil {
+		return web.View{}, fmt.Errorf("list what names a fact: %w", err)
+	}
+	if v.more = len(v.namedBy) > maxNamed; v.more {
+		v.namedBy = v.namedBy[:maxNamed]
 	}
 	return web.View{
 		Title: v.name, Body: one(r.Env, v),
@@ -201,6 +210,9 @@ func Name(f monitor.FactView) string {
 	}
 	return f.ID
 }
+
+// maxNamed is how many things that name a thing its page lists.
+const maxNamed = 50
 
 // maxEvents is how much of a history a page shows.
 const maxEvents = 60

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"prumo.dev/prumo/internal/monitor"
 )
 
 // An Env is what a page knows about its reader and its moment. It is made for
@@ -26,12 +28,20 @@ type Env struct {
 	Live   bool   // the page is refreshed when something changed
 	Nav    string // the item of the navigation that the page belongs to
 	Counts map[string]int64
-	// notices say what of the address was not followed, above the page.
-	notices []string
+	// notices stand above the page: what was done, or what of the address was not followed.
+	notices []notice
 }
 
-// Notice says a sentence above the page that is being made.
-func (e *Env) Notice(sentence string) { e.notices = append(e.notices, sentence) }
+type notice struct {
+	kind monitor.Status
+	text string
+}
+
+// Notice says a sentence above the page that is being made; kind is that of a
+// Note, "" is plain.
+func (e *Env) Notice(kind monitor.Status, sentence string) {
+	e.notices = append(e.notices, notice{kind, sentence})
+}
 
 // A Crumb is one step of the way to a page.
 type Crumb struct{ Text, Href string }

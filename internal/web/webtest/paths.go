@@ -14,7 +14,7 @@ import (
 // Paths are addresses of every page that the store can fill.
 func (s *Store) Paths() []string {
 	out := []string{
-		"/", "/findings", "/findings?view=late", "/findings?view=closed", "/findings?severity=high&q=a&sort=-due",
+		"/", "/findings", "/findings?view=late", "/findings?view=closed", "/findings?done=3", "/findings?severity=high&q=a&sort=-due",
 		"/findings?q=" + url.QueryEscape(Evil()[1]), "/exceptions", "/exceptions/new", "/exceptions/new?check=account-has-mfa&fact=" + url.QueryEscape(Evil()[0]),
 		"/controls", "/controls?status=fail", "/controls?q=zzzz", "/controls/mfa-enforced", "/frameworks", "/frameworks/soc2", "/frameworks/nist-csf-2.0",
 		"/checks", "/checks?sort=-fail&severity=critical", "/checks?kind=" + url.QueryEscape(Evil()[2]), "/checks/account-has-mfa", "/checks/admins-are-few", "/checks/account-has-mfa?status=fail",

@@ -396,6 +396,22 @@ func (s *Store) TestRoute(_ context.Context, name, lang string) error {
 // Resend notes that a message was sent again.
 func (s *Store) Resend(_ context.Context, id string) error { return s.do("resend " + id) }
 
+// SetDue does it.
+func (s *Store) SetDue(_ context.Context, by, finding string, due time.Time) error {
+	return s.do("due " + by + " " + finding + " " + due.Format(time.RFC3339))
+}
+
+// NamedBy lists a few facts, as if they named the one that is asked for.
+func (s *Store) NamedBy(_ context.Context, _, _, id string, limit int) ([]monitor.FactView, error) {
+	var out []monitor.FactView
+	for i, f := range s.facts {
+		if len(out) < limit && dice(40, id, f.ID) == 0 && i > 0 {
+			out = append(out, monitor.FactView{Kind: f.Kind, ID: f.ID, Source: f.Source, Name: f.Name})
+		}
+	}
+	return out, nil
+}
+
 // SetOwner notes that an owner was named.
 func (s *Store) SetOwner(_ context.Context, by, source, id, owner string) error {
 	return s.do("owner " + by + " " + source + " " + id + " " + owner)
