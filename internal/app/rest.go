@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"time"
 )
@@ -12,7 +13,8 @@ const (
 )
 
 // rest gives memory back to the machine while little is written: the pages that
-// the embedded database holds, and what starting or a large reading left behind.
+// the embedded database holds, what starting or a large reading left behind, and
+// the parts of the program's file that are not in use.
 func (e *engine) rest(ctx context.Context) {
 	before := e.in.db.Commits()
 	for sleep(ctx, restEvery) {
@@ -22,9 +24,10 @@ func (e *engine) rest(ctx context.Context) {
 		if !quiet {
 			continue
 		}
-		if err := e.in.db.Shrink(ctx); err != nil && ctx.Err() == nil {
+		err := e.in.db.Shrink(ctx)
+		debug.FreeOSMemory()
+		if err = errors.Join(err, releaseProgram()); err != nil && ctx.Err() == nil {
 			e.log.Warn("give memory back", "error", err)
 		}
-		debug.FreeOSMemory()
 	}
 }
