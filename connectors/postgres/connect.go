@@ -47,7 +47,7 @@ func connect(ctx context.Context, run connector.Run, t target) (*session, error)
 		if err == nil {
 			return s, nil
 		}
-		if last == nil || !passing(err) {
+		if last == nil || withoutTLS(last) || refused(err) {
 			last = err
 		}
 		if !fallsBack(err) || ctx.Err() != nil {
@@ -102,7 +102,8 @@ func connectOnce(ctx context.Context, run connector.Run, t target, secure bool) 
 func (t target) config(run connector.Run, secure bool) (*pgx.ConnConfig, error) {
 	// The fixed text keeps the parser from asking the environment, a service
 	// file or a password file; every field of it is replaced.
-	cfg, err := pgx.ParseConfig("host=h port=1 user=u password=p dbname=d sslmode=disable connect_timeout=15 application_name=prumo")
+	cfg, err := pgx.ParseConfig("host=h port=1 user=u password=p dbname=d sslmode=disable connect_timeout=15 passfile='' " +
+		"sslrootcert='' sslcert='' sslkey='' sslcertmode=disable target_session_attrs=any channel_binding=prefer")
 	if err != nil {
 		return nil, fmt.Errorf("%w: the environment's PGSERVICE cannot be read; unset it", connector.ErrSettings)
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -105,16 +106,11 @@ func (u rule) prefix() (netip.Prefix, bool) {
 	if err != nil || m.BitLen() != a.BitLen() {
 		return netip.Prefix{}, false
 	}
-	bits := 0
-	for _, b := range m.AsSlice() {
-		for ; b&0x80 != 0; b <<= 1 {
-			bits++
-		}
-		if b != 0 {
-			return netip.Prefix{}, false // no run of ones
-		}
+	ones, bits := net.IPMask(m.AsSlice()).Size()
+	if bits == 0 {
+		return netip.Prefix{}, false // no run of ones
 	}
-	return netip.PrefixFrom(a, bits).Masked(), true
+	return netip.PrefixFrom(a, ones).Masked(), true
 }
 
 // rejectsAll reports that an earlier rule turns away everybody whom the rule

@@ -35,12 +35,14 @@ func honest(err error) (fact.Reading, connector.Detail) {
 		return honestCode(pe.Code)
 	case errors.Is(err, connector.ErrNetwork), errors.Is(err, connector.ErrTooLarge), errors.Is(err, connector.ErrFormat):
 		return connector.Honest(err)
+	case errors.Is(err, connector.ErrSettings):
+		return fact.Partial, connector.Detail{Why: "the settings, or PGSERVICE in Prumo's environment, cannot work"}
 	case errors.As(err, &large):
 		return connector.Honest(connector.ErrTooLarge)
 	}
 	// pgconn has no values for these; its words are its own and fixed.
 	switch text := err.Error(); {
-	case strings.Contains(text, "server refused TLS connection"):
+	case withoutTLS(err):
 		return fact.Partial, connector.Detail{Why: "the server offers no encryption and the address asks for it"}
 	case strings.Contains(text, "require_auth check failed"):
 		return fact.Partial, connector.Detail{Why: "the server asks for the password in the clear over a connection without encryption; it was not sent"}
@@ -50,6 +52,11 @@ func honest(err error) (fact.Reading, connector.Detail) {
 		d.Why = "the connection broke"
 	}
 	return r, d
+}
+
+// withoutTLS reports that the server offers no encryption.
+func withoutTLS(err error) bool {
+	return strings.Contains(err.Error(), "server refused TLS connection")
 }
 
 func honestCode(code string) (fact.Reading, connector.Detail) {

@@ -29,6 +29,9 @@ type outcome struct {
 }
 
 func run(s connector.Settings, policy connector.NetworkPolicy, log *bytes.Buffer) connector.Run {
+	if log == nil {
+		log = &bytes.Buffer{}
+	}
 	return connector.Run{
 		Source: "db", Settings: s, Dial: connector.NewDialer(policy), Now: clock,
 		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),

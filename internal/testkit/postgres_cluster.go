@@ -56,7 +56,7 @@ func (c *Cluster) Write(t testing.TB, name, text string) {
 		t.Fatal(err)
 	}
 	lines := "unnest(string_to_array(rtrim($$" + text + "$$, E'\\n'), E'\\n'))"
-	c.Exec(t, "COPY (SELECT "+lines+") TO '"+dir+"/"+name+"'")
+	c.Exec(t, "COPY (SELECT "+lines+") TO PROGRAM 'umask 077; cat >"+dir+"/"+name+"'")
 }
 
 // Stop ends the server before the test does. What it wrote is gone with it.
