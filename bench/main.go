@@ -136,7 +136,7 @@ func (b *bench) run(million, peers bool) error {
 		}
 		rivals = append(rivals, ps...)
 	}
-	for range b.rounds {
+	for range b.rounds { // by turns, so that a busy minute hurts all alike
 		for _, r := range rivals {
 			c, err := r.run(self)
 			if err != nil {
@@ -145,7 +145,7 @@ func (b *bench) run(million, peers bool) error {
 			r.costs = append(r.costs, c)
 		}
 	}
-	return report(rivals)
+	return report(rivals, b.n >= 100_000)
 }
 
 func (b *bench) facts(path string, n int, array bool) error {
@@ -228,16 +228,65 @@ func fromTabs(r io.Reader) ([]string, error) {
 	return out, s.Err()
 }
 
-func report(rivals []*rival) error {
+// A limit is what a rival's cost must be, as a multiple of ours: at least for
+// a peer and for the hand-written program, at most for ten times the facts.
+type limit struct {
+	cpuLeast, memoryLeast float64
+	cpuMost, memoryMost   float64
+}
+
+func limitOf(name string) limit {
+	switch name {
+	case "opa":
+		return limit{cpuLeast: 12, memoryLeast: 15}
+	case "conftest":
+		return limit{cpuLeast: 40, memoryLeast: 15}
+	case "floor":
+		return limit{cpuLeast: 0.5}
+	case "prumo ×10":
+		return limit{cpuMost: 11, memoryMost: 1.2}
+	}
+	return limit{}
+}
+
+func (l limit) missed(cpu, memory float64) bool {
+	return cpu < l.cpuLeast || memory < l.memoryLeast || l.cpuMost > 0 && cpu > l.cpuMost || l.memoryMost > 0 && memory > l.memoryMost
+}
+
+func (l limit) String() string {
+	part := func(least, most float64) string {
+		switch {
+		case least > 0:
+			return fmt.Sprintf("≥ %g", least)
+		case most > 0:
+			return fmt.Sprintf("≤ %g", most)
+		}
+		return "-"
+	}
+	return part(l.cpuLeast, l.cpuMost) + " and " + part(l.memoryLeast, l.memoryMost)
+}
+
+// report prints what each took. Limits hold only over enough facts that a
+// start does not weigh.
+func report(rivals []*rival, limits bool) error {
 	ours := rivals[0].median()
-	fmt.Printf("%-10s %10s %10s %10s %9s %12s %12s\n", "", "CPU s", "wall s", "MB", "failures", "CPU ratio", "memory ratio")
+	fmt.Printf("%-10s %10s %10s %10s %9s %12s %12s  %s\n", "", "CPU s", "wall s", "MB", "failures", "CPU ratio", "memory ratio", "limits of the ratios")
 	var wrong error
 	for _, r := range rivals {
 		c := r.median()
-		fmt.Printf("%-10s %10.2f %10.2f %10.1f %9d %12.2f %12.2f\n", r.name, c.CPU.Seconds(), c.Wall.Seconds(), float64(c.Memory)/1e6, c.failures,
-			c.CPU.Seconds()/ours.CPU.Seconds(), float64(c.Memory)/float64(ours.Memory))
+		cpu, memory := c.CPU.Seconds()/ours.CPU.Seconds(), float64(c.Memory)/float64(ours.Memory)
+		says := ""
+		if l := limitOf(r.name); limits && l != (limit{}) {
+			says = l.String()
+			if l.missed(cpu, memory) {
+				says += "  MISSED"
+				wrong = errors.Join(wrong, fmt.Errorf("%s: a limit is missed", r.name))
+			}
+		}
+		fmt.Printf("%-10s %10.2f %10.2f %10.1f %9d %12.2f %12.2f  %s\n", r.name, c.CPU.Seconds(), c.Wall.Seconds(), float64(c.Memory)/1e6, c.failures,
+			cpu, memory, says)
 		if r.name != "prumo ×10" && c.sum != ours.sum {
-			wrong = fmt.Errorf("%s found other failures than prumo", r.name)
+			wrong = errors.Join(wrong, fmt.Errorf("%s found other failures than prumo", r.name))
 		}
 	}
 	return wrong
