@@ -49,11 +49,12 @@ func table() []row {
 		{"checks", nil},
 		{"content", nil},
 		{"connectors", []string{"connectors/*", connector}},
-		{"connectors/*", []string{connector, "internal/connector/mapping", fact}},
+		{"connectors/*", []string{connector, "internal/connector/mapping", "internal/connector/workflow", fact}},
 		{fact, nil},
 		{check, []string{fact}},
 		{connector, []string{fact}},
 		{"internal/connector/mapping", []string{connector, fact}},
+		{"internal/connector/workflow", []string{fact}},
 		{monitor, []string{check, fact, "ledger"}},
 		// Areas: rules as pure functions.
 		{access, []string{check, fact}},
