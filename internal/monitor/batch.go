@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"prumo.dev/prumo/internal/fact"
 )
@@ -48,8 +46,8 @@ func (m *Monitor) refuse(f *fact.Fact, latest time.Time, seen map[[2]string]bool
 	switch _, known := m.kinds[f.Kind]; {
 	case !known:
 		return "kind " + f.Kind + " does not exist"
-	case f.ID == "" || len(f.ID) > 2000 || !utf8.ValidString(f.ID) || strings.ContainsRune(f.ID, 0):
-		return "its id must be 1 to 2000 bytes of UTF-8 without NUL"
+	case fact.CheckID(f.ID) != nil:
+		return fact.CheckID(f.ID).Error()
 	case len(f.Data) == 0 || len(f.Data) > fact.MaxLine:
 		return "its data must be 1 byte to 1 MB"
 	case f.ObservedAt.IsZero() || micros(f.ObservedAt) <= 0:
@@ -145,7 +143,7 @@ func (b *batch) take(ctx context.Context, r *Run, rd *reading, in *intake) error
 	for i, f := range fresh {
 		f.id = rows[i].ID
 	}
-	if err := b.addKinds(ctx, rd, fresh); err != nil {
+	if err := b.addKinds(ctx, rd, rows, judge, touched); err != nil {
 		return err
 	}
 	if err := b.judge(ctx, judge, everyCheck); err != nil {
@@ -157,16 +155,26 @@ func (b *batch) take(ctx context.Context, r *Run, rd *reading, in *intake) error
 	return b.judgeReferring(ctx, judge)
 }
 
-// addKinds notes kinds that the scope turns out to carry.
-func (b *batch) addKinds(ctx context.Context, rd *reading, fresh []*incoming) error {
+// addKinds notes kinds that the scope turns out to carry. Their sets are
+// touched: they need this scope from now on.
+func (b *batch) addKinds(ctx context.Context, rd *reading, taken ...[]*FactRow) error {
 	kinds := map[string]bool{}
-	for _, f := range fresh {
-		if !rd.kinds[f.Kind] {
-			kinds[f.Kind] = true
+	for _, rows := range taken {
+		for _, f := range rows {
+			if !rd.kinds[f.Key.Kind] {
+				kinds[f.Key.Kind] = true
+			}
 		}
 	}
 	if len(kinds) == 0 {
 		return nil
+	}
+	for kind := range kinds {
+		for _, lc := range b.m.byKind[kind] {
+			if !lc.Each {
+				b.sets[lc.row.ID] = lc
+			}
+		}
 	}
 	b.after = append(b.after, func() { maps.Copy(rd.kinds, kinds) })
 	return b.tx.AddKinds(ctx, rd.scope.ID, sortedKeys(kinds))

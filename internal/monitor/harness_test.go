@@ -79,15 +79,19 @@ func (w *world) start(set *check.Set, settings monitor.Settings) {
 // checks loads check files; the text is written without examples.
 func checks(t testing.TB, texts ...string) *check.Set {
 	t.Helper()
-	files := fstest.MapFS{}
-	for i, text := range texts {
-		files[fmt.Sprintf("c%d.yaml", i)] = &fstest.MapFile{Data: []byte(text)}
-	}
-	set, problems := check.Load(files)
+	set, problems := check.Load(checkFiles(texts...))
 	for _, p := range problems {
 		t.Fatalf("load checks: %v", p)
 	}
 	return set
+}
+
+func checkFiles(texts ...string) fstest.MapFS {
+	files := fstest.MapFS{}
+	for i, text := range texts {
+		files[fmt.Sprintf("c%d.yaml", i)] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return files
 }
 
 func (w *world) must(err error) {
@@ -131,7 +135,7 @@ func (w *world) read(source, scope string, result fact.Reading, kinds []string, 
 // tick lets the timer do everything that there is.
 func (w *world) tick() {
 	w.t.Helper()
-	for range 10000 {
+	for range 2000 {
 		more, err := w.m.Tick(w.ctx)
 		w.must(err)
 		if !more {

@@ -169,6 +169,7 @@ func (m *Monitor) transact(ctx context.Context, run RunRow, fn func(context.Cont
 		return b.finish(ctx)
 	})
 	if err != nil {
+		m.loaded = false // it may be stored though its answer was lost: what is kept in memory of checks is read again
 		return err
 	}
 	for _, f := range b.after {

@@ -92,19 +92,16 @@ func (r *Run) Open(ctx context.Context, scope string, kinds []string) error {
 	}
 	rd := &reading{digest: sha256.New(), kinds: map[string]bool{}}
 	now := micros(m.now())
+	var waiting []*liveCheck
 	err := m.heart(ctx, func(tx Tx) error {
-		s, err := tx.Scope(ctx, r.source.ID, clean(scope, 500), kinds)
+		s, err := tx.Scope(ctx, r.source.ID, clean(scope, 500), nil)
 		if err != nil {
 			return err
 		}
 		s.OpenedAt = now
 		rd.scope = s
-		known, err := tx.ScopeKinds(ctx, s.ID)
-		if err != nil {
+		if waiting, err = m.carry(ctx, tx, rd, kinds, now); err != nil {
 			return err
-		}
-		for _, k := range known[s.ID] {
-			rd.kinds[k] = true
 		}
 		if err := tx.OpenReading(ctx, s.ID, r.row.ID); err != nil {
 			return err
@@ -112,11 +109,50 @@ func (r *Run) Open(ctx context.Context, scope string, kinds []string) error {
 		return tx.SaveScope(ctx, s)
 	})
 	if err != nil {
+		m.loaded = false
 		return fmt.Errorf("open scope %s: %w", scope, err)
+	}
+	for _, lc := range waiting {
+		lc.seq++
+		lc.row.DirtyAt = max(lc.row.DirtyAt, now)
 	}
 	r.open[scope] = rd
 	m.readings[rd.scope.ID] = append(m.readings[rd.scope.ID], rd)
 	return nil
+}
+
+// carry notes the kinds of a scope. The sets of those that are new to it wait to
+// be judged: they need one more scope from now on.
+func (m *Monitor) carry(ctx context.Context, tx Tx, rd *reading, kinds []string, now int64) (waiting []*liveCheck, err error) {
+	known, err := tx.ScopeKinds(ctx, rd.scope.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range known[rd.scope.ID] {
+		rd.kinds[k] = true
+	}
+	var added []string
+	for _, k := range kinds {
+		if !rd.kinds[k] {
+			rd.kinds[k] = true
+			added = append(added, k)
+		}
+	}
+	if added == nil {
+		return nil, nil
+	}
+	for _, k := range added {
+		for _, lc := range m.byKind[k] {
+			if lc.Each {
+				continue
+			}
+			if err := tx.SetDirty(ctx, lc.row.ID, now); err != nil {
+				return nil, err
+			}
+			waiting = append(waiting, lc)
+		}
+	}
+	return waiting, tx.AddKinds(ctx, rd.scope.ID, added)
 }
 
 // Facts takes facts of an open scope, in transactions of at most MaxBatch. An

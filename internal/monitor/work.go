@@ -26,6 +26,7 @@ func (m *Monitor) SetChecks(ctx context.Context, set *check.Set) error {
 		return m.ready(ctx)
 	}
 	if err := m.takeChecks(ctx, set); err != nil {
+		m.loaded = false // it may be stored though its answer was lost
 		return err
 	}
 	m.set, m.loaded = set, true
@@ -122,12 +123,14 @@ func (m *Monitor) takeCheck(ctx context.Context, tx Tx, c *check.Check, row *Che
 		Fresh: c.Fresh.Microseconds(), Params: params, Controls: c.Controls, Work: WorkJudge, WorkFirst: true,
 	}
 	if row != nil {
-		next.ID, next.Owner, next.WorkFirst = row.ID, row.Owner, row.WorkFirst && row.Work == WorkJudge || row.Removed
+		ended := row.Digest == "" && row.Work == WorkNone // what it said of other facts was ended just now
+		next.ID, next.Owner, next.WorkFirst = row.ID, row.Owner, row.WorkFirst && row.Work == WorkJudge || row.Removed || ended
 		if row.Digest == next.Digest && row.Params == next.Params && !row.Removed {
 			lc.row = *row
 			return lc, false, nil
 		}
-		if row.Kind != next.Kind || row.Each != next.Each || row.Removed && row.Work == WorkRemove {
+		other := row.Kind != next.Kind || row.Each != next.Each
+		if other && !ended || row.Removed && row.Work == WorkRemove {
 			// What it said of other facts ends first; then it is new.
 			row.Removed, row.Work, row.WorkFrom, row.Digest = false, WorkRemove, math.MinInt64, ""
 			lc.row = *row
@@ -229,6 +232,7 @@ func (m *Monitor) tickWork(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("check %s: %w", row.Name, err)
 	}
+	row.DirtyAt = lc.row.DirtyAt // its set may wait since this transaction
 	again := row.Work == WorkRemove && done && !row.Removed
 	lc.row = *row
 	if done {
