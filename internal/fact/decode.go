@@ -21,20 +21,9 @@ func Decode(k Kind, raw []byte) (Data, error) {
 	if t := bytes.TrimSpace(raw); len(t) == 0 || t[0] != '{' {
 		return nil, errors.New("data must be a JSON object")
 	}
-	if err := checkTwice(raw); err != nil {
-		return nil, err
-	}
-	if err := checkNames(raw, k.Fields, ""); err != nil {
-		return nil, err
-	}
 	v := reflect.New(k.Type)
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v.Interface()); err != nil {
-		return nil, decodeError(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
+	if err := decodeInto(v.Interface(), k, raw); err != nil {
+		return nil, err
 	}
 	if err := checkValues(v.Elem(), k.Fields, ""); err != nil {
 		return nil, err
@@ -44,6 +33,31 @@ func Decode(k Kind, raw []byte) (Data, error) {
 		return nil, fmt.Errorf("kind %s has no data", k.Name)
 	}
 	return data, nil
+}
+
+// decodeInto reads data whose names are exactly those of the kind's fields.
+func decodeInto(v any, k Kind, raw []byte) error {
+	if exactly(raw, k.Fields) {
+		if err := json.Unmarshal(raw, v); err != nil {
+			return decodeError(err)
+		}
+		return nil
+	}
+	if err := checkTwice(raw); err != nil {
+		return err
+	}
+	if err := checkNames(raw, k.Fields, ""); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return decodeError(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
 }
 
 // Canonical decodes a kind's data and writes them again: fields in the order
