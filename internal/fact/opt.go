@@ -3,6 +3,8 @@ package fact
 import (
 	"bytes"
 	"encoding/json"
+	"time"
+	"unicode/utf8"
 )
 
 // An Opt is a value that a source may or may not have said. Its zero value
@@ -59,12 +61,33 @@ func (o *Opt[T]) UnmarshalJSON(b []byte) error {
 		*o = Opt[T]{}
 		return nil
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
 	var v T
-	if err := d.Decode(&v); err != nil {
+	if err := unmarshal(b, &v); err != nil {
 		return err
 	}
 	*o = Some(v)
 	return nil
+}
+
+// unmarshal reads one value strictly. What has no names needs no decoder of its
+// own, and most values need no decoding at all.
+func unmarshal(b []byte, v any) error {
+	switch p := v.(type) {
+	case *bool:
+		if string(b) == "true" || string(b) == "false" {
+			*p = b[0] == 't'
+			return nil
+		}
+	case *string:
+		if n := len(b); n >= 2 && b[0] == '"' && bytes.IndexByte(b[1:], '"') == n-2 && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b) {
+			*p = string(b[1 : n-1])
+			return nil
+		}
+	case *int64, *float64, *[]string, *time.Time, *Ref:
+	default:
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		return d.Decode(v)
+	}
+	return json.Unmarshal(b, v)
 }
