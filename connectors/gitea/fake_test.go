@@ -137,7 +137,7 @@ func newFake() *fakeGitea {
 		{"id": 1, "type": "gitea", "active": true, "events": []string{"push"}, "branch_filter": "*", "config": object{"url": "https://prumo.acme.test/hooks/code", "content_type": "json"}},
 	}}
 	f.feeds = map[string][]object{"acme/web": {
-		fakePush("eve", "refs/heads/other", "m4"), fakePush("mallory", "refs/heads/main", "m4"),
+		fakePush("eve", "refs/heads/other", "m4"), fakePush("eve", "refs/heads/main", "m9"), fakePush("mallory", "refs/heads/main", "m4"),
 	}}
 	f.runs = map[string][]object{"acme/web": {
 		{"id": 12, "path": "ci.yaml@refs/heads/main", "status": "completed", "conclusion": "failure", "started_at": ago(1), "head_branch": "main"},
@@ -319,7 +319,9 @@ func (f *fakeGitea) repo(w http.ResponseWriter, r *http.Request, name string, re
 	case rest[0] == "hooks":
 		pageOf(w, r, f.hooks[name])
 	case rest[0] == "activities":
-		pageOf(w, r, f.feeds[name])
+		from, to := window(r, len(f.feeds[name]))
+		w.Header().Set("X-Total-Count", strconv.Itoa(len(f.feeds[name]))) // and no links, as Gitea does
+		reply(w, 200, orEmpty(f.feeds[name][from:to]))
 	case rest[0] == "actions":
 		reply(w, 200, object{"total_count": len(f.runs[name]), "workflow_runs": orEmpty(f.runs[name])})
 	case rest[0] == "keys":

@@ -39,32 +39,41 @@ type (
 )
 
 // pushers reads who pushed commits to the default branch, from the activities
-// of the repository, until all of them are found. Gitea names the first few
-// commits of a push and its newest; of the others nobody is named.
+// of the repository, until all of them are found or the activities are older
+// than the period. Gitea names the first few commits of a push and its newest;
+// of the others nobody is named. It gives this list without page links.
 func (r *reader) pushers(ctx context.Context, repo apiRepo, direct []apiCommit) (map[string]string, error) {
 	out := map[string]string{}
-	if len(direct) == 0 {
-		return out, nil
-	}
-	err := each(ctx, r.api, repoPath(repo.FullName)+"/activities/feeds", func(page []apiActivity) (bool, error) {
-		more := len(page) > 0
-		for _, a := range page {
-			if a.Op == "commit_repo" && a.User != nil && strings.TrimPrefix(a.Ref, "refs/heads/") == repo.DefaultBranch {
-				for _, sha := range pushed(a.Content) {
-					if _, known := out[sha]; !known { // newest first: the last push of it to the branch
-						out[sha] = a.User.Login
-					}
-				}
-			}
-			more = more && !a.Created.Before(r.since)
+	missing := func() bool { return slices.ContainsFunc(direct, func(c apiCommit) bool { return out[c.SHA] == "" }) }
+	for page := 1; page <= maxPages && missing(); page++ {
+		found, err := r.api.fetch(ctx, fmt.Sprintf("%s/activities/feeds?limit=%d&page=%d", repoPath(repo.FullName), pageSize, page))
+		var list []apiActivity
+		if err == nil {
+			err = found.Decode(&list)
 		}
-		missing := slices.ContainsFunc(direct, func(c apiCommit) bool { return out[c.SHA] == "" })
-		return missing && more, nil
-	})
-	if err != nil {
-		return out, fmt.Errorf("activities of %s: %w", repo.FullName, err)
+		if err != nil {
+			return out, fmt.Errorf("activities of %s: %w", repo.FullName, err)
+		}
+		for _, a := range list {
+			a.names(repo.DefaultBranch, out)
+		}
+		if len(list) == 0 || list[len(list)-1].Created.Before(r.since) {
+			break
+		}
 	}
 	return out, nil
+}
+
+// names notes who pushed what to the branch, unless a later push was noted.
+func (a apiActivity) names(branch string, out map[string]string) {
+	if a.Op != "commit_repo" || a.User == nil || strings.TrimPrefix(a.Ref, "refs/heads/") != branch {
+		return
+	}
+	for _, sha := range pushed(a.Content) {
+		if _, known := out[sha]; !known {
+			out[sha] = a.User.Login
+		}
+	}
 }
 
 // pushed lists the commits that a push's activity names.
