@@ -9,6 +9,7 @@ import (
 	"prumo.dev/prumo/connectors/host"
 	"prumo.dev/prumo/connectors/kratos"
 	"prumo.dev/prumo/connectors/postgres"
+	"prumo.dev/prumo/connectors/ldap"
 	"prumo.dev/prumo/connectors/push"
 	"prumo.dev/prumo/internal/connector"
 )
@@ -21,6 +22,7 @@ func All() []connector.Connector {
 		git.New(),
 		gitea.New(),
 		kratos.New(),
+		ldap.New(),
 		postgres.New(),
 		push.New(),
 	}
