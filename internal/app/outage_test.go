@@ -45,7 +45,7 @@ func outages() []trouble {
 	return []trouble{
 		{name: "well"},
 		{name: "late", toxic: func(p *testkit.Proxy) { p.Slow(30 * time.Millisecond) }},
-		{name: "slow", toxic: func(p *testkit.Proxy) { p.Slow(5 * time.Second) }, why: "did not answer in time"},
+		{name: "slow", toxic: func(p *testkit.Proxy) { p.Slow(10 * time.Second) }, why: "did not answer in time"},
 		{name: "trickle", toxic: func(p *testkit.Proxy) { p.Trickle(1) }, why: "did not answer in time"},
 		{name: "hang", toxic: (*testkit.Proxy).Hang, why: "did not answer in time"},
 		{name: "header-cut", toxic: func(p *testkit.Proxy) { p.Cut(60) }, why: "an answer was cut short|the connection broke|not in the documented form"},
@@ -280,7 +280,7 @@ examples:
 // acme is an organisation in which some things are as they should be and some are not.
 func acme(git *testkit.GiteaServer) {
 	git.Must("POST", "/orgs", map[string]any{"username": "acme"})
-	for _, name := range []string{"web", "api", "old"} {
+	for _, name := range []string{"web", "api"} {
 		git.Must("POST", "/orgs/acme/repos", map[string]any{"name": name, "auto_init": true, "default_branch": "main"})
 	}
 	change := map[string]any{"message": "past review", "content": "eA==", "branch": "main"}
@@ -317,7 +317,12 @@ func TestOutagesChangeNothing(t *testing.T) {
 	began := time.Now()
 	stage := func(what string) { t.Logf("%4.1f s: %s", time.Since(began).Seconds(), what) }
 	before := map[string]picture{}
-	h.until("complete first readings", time.Minute, func() bool { return h.readWhole(doors) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			h.logSources()
+		}
+	})
+	h.until("complete first readings", 2*time.Minute, func() bool { return h.readWhole(doors) })
 	for _, g := range doors {
 		before[g.name] = h.picture(g.name)
 	}
@@ -330,8 +335,9 @@ func TestOutagesChangeNothing(t *testing.T) {
 	h.readUntil(t, doors, "fail")
 	stage("found to be in trouble")
 	h.until("what was not seen for longer than a check's limit to be unknown", 30*time.Second, func() bool {
+		h.readOn(doors)
 		return !slices.ContainsFunc(doors, func(g *gate) bool {
-			return g.why != "" && slices.ContainsFunc(h.verdicts("check="+briefCheck+"&source="+g.name), func(v verdict) bool { return v.Status != "unknown" })
+			return g.why != "" && g.why != "." && slices.ContainsFunc(h.verdicts("check="+briefCheck+"&source="+g.name), func(v verdict) bool { return v.Status != "unknown" })
 		})
 	})
 	for _, g := range doors {
@@ -346,11 +352,7 @@ func TestOutagesChangeNothing(t *testing.T) {
 	}
 	h.readUntil(t, doors, "pass")
 	stage("mended")
-	h.until("everything is seen again", 30*time.Second, func() bool {
-		return !slices.ContainsFunc(doors, func(g *gate) bool {
-			return slices.ContainsFunc(h.verdicts("check="+briefCheck+"&source="+g.name), func(v verdict) bool { return v.Status != "pass" })
-		})
-	})
+	h.seenAgain(doors)
 	for _, g := range doors {
 		t.Run(g.name+" afterwards", func(t *testing.T) { afterwards(t, h, g, before[g.name]) })
 	}
@@ -365,7 +367,7 @@ func outageHouse(t *testing.T, git *testkit.GiteaServer, mail *testkit.Mail, doo
 		t.Fatal(err)
 	}
 	var yaml strings.Builder
-	fmt.Fprintf(&yaml, "organisation: {name: Acme, languages: [en], owner: lead@acme.test}\nchecks: [%s]\n", dir)
+	fmt.Fprintf(&yaml, "organisation: {name: Acme, languages: [en], owner: lead@acme.test}\nchecks: [%s]\nparams: {collector-is-read-completely: {readings: 1}}\n", dir)
 	fmt.Fprint(&yaml, "routes:\n  - {name: security, to: {email: [security@acme.test]}}\nsources:\n")
 	for _, g := range doors {
 		every := "10m" // what is in trouble is read when the test asks
@@ -374,8 +376,24 @@ func outageHouse(t *testing.T, git *testkit.GiteaServer, mail *testkit.Mail, doo
 		}
 		fmt.Fprintf(&yaml, "  - {name: %s, connector: gitea, every: %s, settings: {url: \"http://%s\", token: {env: GITEA_TOKEN}, organisations: [acme]}}\n", g.name, every, g.proxy.Addr)
 	}
-	limits := connector.ClientConfig{Rate: -1, Attempt: 1500 * time.Millisecond, Deadline: 1700 * time.Millisecond, Attempts: 2}
+	limits := connector.ClientConfig{Rate: -1, Attempt: 4 * time.Second, Deadline: 4500 * time.Millisecond, Attempts: 2}
 	return openLimited(t, yaml.String(), map[string]string{"GITEA_TOKEN": git.AdminToken, "PRUMO_SMTP_URL": mail.SMTPURL}, limits)
+}
+
+// logSources says how each source fares.
+func (h *house) logSources() {
+	h.t.Helper()
+	var list struct {
+		Items []struct {
+			Name   string
+			Result string `json:"last_result"`
+			Why    string `json:"last_why"`
+		}
+	}
+	h.call(http.MethodGet, "/api/v1/sources", nil, &list)
+	for _, s := range list.Items {
+		h.t.Logf("%s: %s %s", s.Name, s.Result, s.Why)
+	}
 }
 
 // readWhole reports whether every source was read completely, and asks again
@@ -389,15 +407,19 @@ func (h *house) readWhole(doors []*gate) bool {
 		}
 	}
 	h.call(http.MethodGet, "/api/v1/sources", nil, &list)
-	whole := 0
+	whole, again := 0, ""
 	for _, s := range list.Items {
 		switch {
 		case !slices.ContainsFunc(doors, func(g *gate) bool { return g.name == s.Name }):
 		case s.Result == "complete":
 			whole++
 		case s.Result != "":
-			h.call(http.MethodPost, "/api/v1/sources/"+s.Name+"/read", nil, nil)
+			again = s.Name // one after another, or they would be too much again
 		}
+	}
+	if again != "" {
+		h.call(http.MethodPost, "/api/v1/sources/"+again+"/read", nil, nil)
+		time.Sleep(300 * time.Millisecond)
 	}
 	return whole == len(doors)
 }
@@ -423,6 +445,34 @@ func (h *house) readUntil(t *testing.T, doors []*gate, want string) {
 		}
 		return done
 	})
+}
+
+// seenAgain reads each source until what had passed its limit is shown again.
+func (h *house) seenAgain(doors []*gate) {
+	h.t.Helper()
+	back := map[string]bool{}
+	h.until("everything is seen again", time.Minute, func() bool {
+		for _, g := range doors {
+			shown := h.verdicts("check=" + briefCheck + "&source=" + g.name)
+			back[g.name] = back[g.name] || !slices.ContainsFunc(shown, func(v verdict) bool { return v.Status != "pass" })
+			if !back[g.name] {
+				h.call(http.MethodPost, "/api/v1/sources/"+g.name+"/read", nil, nil)
+			}
+		}
+		return !slices.ContainsFunc(doors, func(g *gate) bool { return !back[g.name] })
+	})
+}
+
+// readOn reads the erratic ones again, to break off elsewhere.
+func (h *house) readOn(doors []*gate) {
+	h.t.Helper()
+	for _, g := range doors {
+		if g.why == "." {
+			g.round.Add(1)
+			h.call(http.MethodPost, "/api/v1/sources/"+g.name+"/read", nil, nil)
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
 }
 
 func checkBaseline(t *testing.T, before map[string]picture) {
@@ -463,7 +513,7 @@ func during(t *testing.T, h *house, g *gate, before picture) {
 			t.Errorf("%s: %s became %s", key, old.Outcome, v.Outcome)
 		case v.Outcome == old.Outcome && v.Since != old.Since && !g.refused:
 			t.Errorf("%s: %s since %s began anew at %s", key, old.Outcome, old.Since, v.Since)
-		case strings.HasPrefix(key, briefCheck) && g.why != "":
+		case strings.HasPrefix(key, briefCheck): // what it shows was waited for
 		case v.Status != v.Outcome:
 			t.Errorf("%s: %s is shown as %s before its limit", key, v.Outcome, v.Status)
 		}
@@ -508,7 +558,7 @@ func afterwards(t *testing.T, h *house, g *gate, before picture) {
 		t.Errorf("findings\n%s", d)
 	}
 	for key, v := range now.Verdicts {
-		if v.Status != v.Outcome {
+		if v.Status != v.Outcome && !strings.HasPrefix(key, briefCheck) {
 			t.Errorf("%s: %s is shown as %s", key, v.Outcome, v.Status)
 		}
 	}

@@ -163,7 +163,7 @@ func (h *house) call(method, path string, body, v any) int {
 		}
 		r = bytes.NewReader(enc)
 	}
-	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, r)
+	req, err := http.NewRequestWithContext(context.WithoutCancel(h.t.Context()), method, h.url+path, r)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -376,6 +376,13 @@ sources:
 routes:
   - {name: security, to: {email: [security@acme.test]}}
 `, map[string]string{"GITEA_TOKEN": git.AdminToken, "PRUMO_SMTP_URL": mail.SMTPURL})
+	t.Cleanup(func() {
+		if t.Failed() { // a message that is late says why: its attempts and the receiver's answers
+			var sent any
+			h.call(http.MethodGet, "/api/v1/deliveries?limit=100", nil, &sent)
+			t.Logf("deliveries: %+v", sent)
+		}
+	})
 	const repo, check = "web", "repository-default-branch-protected"
 	find := func() (v verdict) {
 		for _, v := range h.verdicts("source=code&check=" + check) {
