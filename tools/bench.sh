@@ -6,17 +6,24 @@
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 [ -f bench/go.mod ] || { printf 'bench: there is no bench module\n' >&2; exit 1; }
 cd bench
+# The module takes the versions of Prumo's own, whatever they are today, from a copy:
+# its files in the repository need not follow each change of a dependency.
+mod=$(mktemp -d)
+trap 'rm -rf "$mod"' EXIT
+cp go.mod "$mod/go.mod"
+sort -u go.sum ../go.sum >"$mod/go.sum"
+run() { go run -mod=mod -modfile="$mod/go.mod" "$@"; }
 case "${1:-}" in
   --smoke)
-    go vet ./...
-    go run . -n 2000 -rounds 1 -million=false -peers=false
-    go run ./whole -smoke
+    go vet -mod=mod -modfile="$mod/go.mod" ./...
+    run . -n 2000 -rounds 1 -million=false -peers=false
+    run ./whole -smoke
     ;;
-  peers) shift; exec go run . "$@" ;;
-  whole) shift; exec go run ./whole "$@" ;;
+  peers) shift; run . "$@" ;;
+  whole) shift; run ./whole "$@" ;;
   *)
-    step 'beside the peers' go run . "$@"
-    step 'as a whole' go run ./whole
+    step 'beside the peers' run . "$@"
+    step 'as a whole' run ./whole
     finish
     ;;
 esac

@@ -168,7 +168,7 @@ func (h *house) restart() error {
 	if err := h.configure(quietSources, ""); err != nil {
 		return err
 	}
-	var took []time.Duration
+	var took, cpu []time.Duration
 	for range h.plan.starts {
 		if err := h.stop(); err != nil {
 			return err
@@ -177,9 +177,14 @@ func (h *house) restart() error {
 		if err != nil {
 			return err
 		}
-		took = append(took, t)
+		u, err := h.used()
+		if err != nil {
+			return err
+		}
+		took, cpu = append(took, t), append(cpu, u.cpu)
 	}
 	h.out.most("from its start until it is ready, median", "ms", 1000, ms(median(took)))
+	h.out.note("  CPU time of it", "ms", ms(median(cpu)))
 	if err := h.rest("idle memory, its own sources off"); err != nil {
 		return err
 	}
