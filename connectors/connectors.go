@@ -8,8 +8,8 @@ import (
 	"prumo.dev/prumo/connectors/gitea"
 	"prumo.dev/prumo/connectors/host"
 	"prumo.dev/prumo/connectors/kratos"
-	"prumo.dev/prumo/connectors/postgres"
 	"prumo.dev/prumo/connectors/ldap"
+	"prumo.dev/prumo/connectors/postgres"
 	"prumo.dev/prumo/connectors/push"
 	"prumo.dev/prumo/internal/connector"
 )
