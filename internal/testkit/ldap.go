@@ -120,6 +120,7 @@ func (s *LDAPServer) is(name string) error {
 // domainSchema adds what OpenLDAP's own file of Microsoft's classes leaves out.
 const domainSchema = `objectclass ( 1.2.840.113556.1.5.67.1 NAME 'domainDNS' SUP top AUXILIARY
   MAY ( minPwdLength $ lockoutThreshold $ lockoutDuration $ maxPwdAge $ objectSid ) )
+objectclass ( 1.2.840.113556.1.5.6 NAME 'securityPrincipal' SUP top AUXILIARY MAY ( sAMAccountName $ objectSid ) )
 objectclass ( 1.2.840.113556.1.5.282 NAME 'msDS-GroupManagedServiceAccount' SUP computer STRUCTURAL )
 `
 
