@@ -67,7 +67,7 @@ func (e *engine) sourceParts(ctx context.Context) []self.Part {
 // remembered is what was last said of a source. It stands until this process
 // has read the source: a restart is no news about it.
 func (e *engine) remembered(ctx context.Context, id string) (fact.Collector, bool) {
-	v, ok, err := e.in.db.Fact(ctx, "self", id)
+	v, ok, err := e.in.db.Fact(ctx, "self", "collector", id)
 	if err != nil || !ok || v.GoneAt != nil {
 		return fact.Collector{}, false
 	}

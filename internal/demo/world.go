@@ -77,6 +77,8 @@ func build(now time.Time) *world {
 	w.servers()
 	w.laptops()
 	w.outside()
+	w.tenants()
+	w.cluster()
 	w.storage()
 	w.databases()
 	w.weaknesses()

@@ -120,7 +120,7 @@ func (w *world) everyFact() {
 					w.t.Fatalf("filter %+v: %s came twice", f, x.ID)
 				}
 				seen[x.Source+x.ID] = true
-				if _, ok, err := w.db.Fact(w.ctx, x.Source, x.ID); err != nil || !ok {
+				if _, ok, err := w.db.Fact(w.ctx, x.Source, x.Kind, x.ID); err != nil || !ok {
 					w.t.Fatalf("fact %s: %v, %v", x.ID, ok, err)
 				}
 			}
@@ -146,7 +146,7 @@ func (w *world) everyOther() {
 	w.must(err)
 	_, err = w.db.Intervals(w.ctx, monitor.Filter{Fact: "a001", Check: []string{"account-has-mfa"}})
 	w.must(err)
-	_, err = w.db.FactHistory(w.ctx, "code", "a001")
+	_, err = w.db.FactHistory(w.ctx, "code", "", "a001")
 	w.must(err)
 	_, err = w.db.Sources(w.ctx)
 	w.must(err)

@@ -55,10 +55,10 @@ func TestNoListWalksALargeTable(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := db.Fact(ctx, "code", "a"); err != nil {
+	if _, _, err := db.Fact(ctx, "code", "", "a"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.FactHistory(ctx, "code", "a"); err != nil {
+	if _, err := db.FactHistory(ctx, "code", "", "a"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.Changes(ctx, at, 10); err != nil {

@@ -354,9 +354,9 @@ func (tx *Tx) factData(ctx context.Context, at time.Time, facts []factRow) error
 
 // Fact finds a fact of a source by its id, with its data; where the id has
 // several kinds, the first by name that is not gone.
-func (db *DB) Fact(ctx context.Context, source, id string) (v monitor.FactView, found bool, err error) {
+func (db *DB) Fact(ctx context.Context, source, kind, id string) (v monitor.FactView, found bool, err error) {
 	err = db.Read(ctx, func(tx *Tx) error {
-		row, ok, err := tx.fact(ctx, source, id)
+		row, ok, err := tx.fact(ctx, source, kind, id)
 		if err != nil || !ok {
 			return err
 		}
@@ -372,7 +372,7 @@ func (db *DB) Fact(ctx context.Context, source, id string) (v monitor.FactView, 
 	return v, found, nil
 }
 
-func (tx *Tx) fact(ctx context.Context, source, id string) (factRow, bool, error) {
+func (tx *Tx) fact(ctx context.Context, source, kind, id string) (factRow, bool, error) {
 	c, err := tx.catalog(ctx, Time(0))
 	if err != nil {
 		return factRow{}, false, err
@@ -380,6 +380,9 @@ func (tx *Tx) fact(ctx context.Context, source, id string) (factRow, bool, error
 	rows, err := tx.Query(ctx, "SELECT "+viewColumns+` FROM fact f JOIN source s ON s.id = f.source
 		WHERE f.fid = $1 AND s.name = $2 AND f.id > 0 AND f.kind IN (SELECT kind FROM scope_kind) ORDER BY f.gone_at IS NOT NULL, f.kind`, id, source)
 	all, err := scanAll(rows, err, c.scanView)
+	if kind != "" {
+		all = slices.DeleteFunc(all, func(r factRow) bool { return r.v.Kind != kind })
+	}
 	if err != nil || len(all) == 0 {
 		return factRow{}, false, err
 	}
@@ -387,9 +390,9 @@ func (tx *Tx) fact(ctx context.Context, source, id string) (factRow, bool, error
 }
 
 // FactHistory lists what a fact was, the newest first.
-func (db *DB) FactHistory(ctx context.Context, source, id string) (out []monitor.FactVersion, err error) {
+func (db *DB) FactHistory(ctx context.Context, source, kind, id string) (out []monitor.FactVersion, err error) {
 	err = db.Read(ctx, func(tx *Tx) error {
-		row, ok, err := tx.fact(ctx, source, id)
+		row, ok, err := tx.fact(ctx, source, kind, id)
 		if err != nil || !ok {
 			return err
 		}

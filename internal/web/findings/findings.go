@@ -25,7 +25,7 @@ import (
 type Store interface {
 	Findings(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Finding], error)
 	Finding(ctx context.Context, id string) (monitor.Finding, bool, error)
-	Fact(ctx context.Context, source, id string) (monitor.FactView, bool, error)
+	Fact(ctx context.Context, source, kind, id string) (monitor.FactView, bool, error)
 	Intervals(ctx context.Context, f monitor.Filter) ([]monitor.Interval, error)
 	Sources(ctx context.Context) ([]monitor.Source, error)
 }
@@ -226,11 +226,11 @@ func (a Area) evidence(ctx context.Context, r *web.Request, v *oneView) error {
 	if strings.HasPrefix(v.f.Fact, "set:") {
 		return nil
 	}
-	f, ok, err := a.Store.Fact(ctx, v.f.Source, v.f.Fact)
+	f, ok, err := a.Store.Fact(ctx, v.f.Source, v.f.Kind, v.f.Fact)
 	if err != nil {
 		return fmt.Errorf("read a fact: %w", err)
 	}
-	if !ok || f.Kind != v.f.Kind {
+	if !ok {
 		return nil
 	}
 	v.fact, v.hasFact = f, true
@@ -255,15 +255,15 @@ func known(f monitor.FactView) *fact.Fact {
 // cannot be filled shows "?" in its place; nothing hangs on it.
 func (a Area) lookup(ctx context.Context) check.Lookup {
 	return func(kind string, id fact.Ref, from string) (*fact.Fact, bool) {
-		f, ok, err := a.Store.Fact(ctx, from, string(id))
-		if err == nil && (!ok || f.Kind != kind) {
+		f, ok, err := a.Store.Fact(ctx, from, kind, string(id))
+		if err == nil && !ok {
 			page, ferr := a.Finder.Facts(ctx, monitor.Filter{Kind: []string{kind}, Fact: string(id), Limit: 1})
 			if ferr != nil || len(page.Items) == 0 {
 				return nil, false
 			}
-			f, ok, err = a.Store.Fact(ctx, page.Items[0].Source, string(id))
+			f, ok, err = a.Store.Fact(ctx, page.Items[0].Source, kind, string(id))
 		}
-		if err != nil || !ok || f.Kind != kind {
+		if err != nil || !ok {
 			return nil, false
 		}
 		return known(f), true

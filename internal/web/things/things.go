@@ -21,8 +21,8 @@ import (
 // Fact reads one with it and answers false where there is none.
 type Store interface {
 	Facts(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.FactView], error)
-	Fact(ctx context.Context, source, id string) (monitor.FactView, bool, error)
-	FactHistory(ctx context.Context, source, id string) ([]monitor.FactVersion, error)
+	Fact(ctx context.Context, source, kind, id string) (monitor.FactView, bool, error)
+	FactHistory(ctx context.Context, source, kind, id string) ([]monitor.FactVersion, error)
 	Verdicts(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Verdict], error)
 	Intervals(ctx context.Context, f monitor.Filter) ([]monitor.Interval, error)
 	NamedBy(ctx context.Context, source, kind, id string, limit int) ([]monitor.FactView, error)
@@ -141,21 +141,14 @@ func (a Area) one(ctx context.Context, r *web.Request) (web.View, error) {
 // find reads the fact. An id is unique within a source and a kind: where the
 // address names no kind and there are several, the first is shown.
 func (a Area) find(ctx context.Context, r *web.Request, source, id string) (monitor.FactView, error) {
-	f, ok, err := a.Store.Fact(ctx, source, id)
+	f, ok, err := a.Store.Fact(ctx, source, r.Query.Get("kind"), id)
 	if err != nil {
 		return monitor.FactView{}, fmt.Errorf("read a fact: %w", err)
 	}
-	if kind := r.Query.Get("kind"); ok && (kind == "" || kind == f.Kind) {
-		return f, nil
-	}
-	page, err := a.Store.Facts(ctx, monitor.Filter{Source: []string{source}, Fact: id, Kind: r.Query["kind"], Gone: true, Limit: 1})
-	if err != nil {
-		return monitor.FactView{}, fmt.Errorf("read a fact: %w", err)
-	}
-	if len(page.Items) == 0 {
+	if !ok {
 		return monitor.FactView{}, web.ErrNotFound
 	}
-	return page.Items[0], nil
+	return f, nil
 }
 
 // past gathers strips and history.
@@ -169,7 +162,7 @@ func (a Area) past(ctx context.Context, r *web.Request, v *oneView) (err error) 
 			return fmt.Errorf("read the strips: %w", err)
 		}
 	}
-	versions, err := a.Store.FactHistory(ctx, v.fact.Source, v.fact.ID)
+	versions, err := a.Store.FactHistory(ctx, v.fact.Source, v.fact.Kind, v.fact.ID)
 	if err != nil {
 		return fmt.Errorf("read the history: %w", err)
 	}

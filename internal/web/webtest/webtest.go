@@ -291,8 +291,8 @@ func (s *Store) Changes(_ context.Context, since time.Time, limit int) ([]monito
 func (s *Store) Sources(context.Context) ([]monitor.Source, error) { return s.sources, nil }
 
 // FactHistory invents one change of a fact.
-func (s *Store) FactHistory(_ context.Context, source, id string) ([]monitor.FactVersion, error) {
-	i := slices.IndexFunc(s.facts, func(f monitor.FactView) bool { return f.Source == source && f.ID == id })
+func (s *Store) FactHistory(_ context.Context, source, kind, id string) ([]monitor.FactVersion, error) {
+	i := slices.IndexFunc(s.facts, func(f monitor.FactView) bool { return f.Source == source && f.ID == id && (kind == "" || f.Kind == kind) })
 	if i < 0 {
 		return nil, nil
 	}
