@@ -66,7 +66,7 @@ func (d *door) openLink(s *web.Server) http.Handler {
 			case errors.Is(err, access.ErrDenied):
 				over.ServeHTTP(w, r)
 			default:
-				s.Fail(w, r, err)
+				s.Fail(w, r, err) //nolint:contextcheck // the request carries it
 			}
 			return
 		}

@@ -75,25 +75,6 @@ func newModel(set *check.Set) *model {
 	}
 }
 
-// clone makes a model that goes its own way, for what may have happened.
-func (m *model) clone() *model {
-	c := newModel(m.set)
-	for k, t := range m.things {
-		x := *t
-		c.things[k] = &x
-	}
-	for p, v := range m.pairs {
-		x := *v
-		c.pairs[p] = &x
-	}
-	for k, kinds := range m.kinds {
-		c.kinds[k] = maps.Clone(kinds)
-	}
-	c.scopes, c.except, c.results, c.params = maps.Clone(m.scopes), maps.Clone(m.except), maps.Clone(m.results), maps.Clone(m.params)
-	c.past, c.cases = slices.Clone(m.past), slices.Clone(m.cases)
-	return c
-}
-
 // open begins to read a scope: from now on it carries the kinds.
 func (m *model) open(source, scope string, kinds ...string) {
 	k := [2]string{source, scope}

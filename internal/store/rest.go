@@ -28,7 +28,7 @@ func shrink(ctx context.Context, pool *sql.DB, n int) error {
 		if err != nil {
 			return fmt.Errorf("give memory back: %w", errors.Join(append(errs, err)...))
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }() // it goes back to the pool
 		_, err = c.ExecContext(ctx, "PRAGMA shrink_memory")
 		errs = append(errs, err)
 	}

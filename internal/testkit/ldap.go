@@ -103,7 +103,7 @@ func (s *LDAPServer) is(name string) error {
 	if err != nil {
 		return fmt.Errorf("reach slapd: %w", err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	res, err := c.Search(&goldap.SearchRequest{Scope: goldap.ScopeBaseObject, Filter: "(objectClass=*)", Attributes: []string{"description"}})
 	if err != nil {
 		if goldap.IsErrorAnyOf(err, goldap.LDAPResultConfidentialityRequired, goldap.LDAPResultInappropriateAuthentication) {
