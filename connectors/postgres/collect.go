@@ -63,7 +63,7 @@ func collect(ctx context.Context, run connector.Run, emit connector.Emit, wanted
 	var refusal error
 	r.s, refusal = connect(within, run, t)
 	if r.s != nil {
-		defer r.s.close()
+		defer r.s.close(ctx)
 	}
 	for _, p := range wanted {
 		if err := r.part(within, p, refusal); err != nil {

@@ -23,6 +23,7 @@ const (
 	connectLimit = 15 * time.Second
 	maxMessage   = 16 << 20
 	maxRows      = 200_000
+	maxAnswer    = 64 << 20
 )
 
 // A session is one connection to the server.
@@ -117,8 +118,9 @@ func (t target) config(run connector.Run, secure bool) (*pgx.ConnConfig, error) 
 	cfg.RequireAuth = ""
 	if secure {
 		cfg.TLSConfig = t.tlsConfig()
-	} else if !t.socket() {
-		cfg.RequireAuth = "!password" // a password never goes over the network in the clear
+	}
+	if !t.socket() && (!secure || t.mode == modePrefer || t.mode == modeAllow) {
+		cfg.RequireAuth = "!password" // only to whom the address trusts with it
 	}
 	return cfg, nil
 }
@@ -167,8 +169,8 @@ func (s *session) inForce() string {
 	}
 }
 
-func (s *session) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func (s *session) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = s.conn.Close(ctx) // nothing was written; the server forgets us either way
 }
@@ -203,10 +205,14 @@ func (s *session) ask(ctx context.Context, query string, scan func(pgx.Rows) err
 		return fmt.Errorf("ask: %w", err)
 	}
 	defer rows.Close()
-	n := 0
+	n, size := 0, 0
 	for rows.Next() {
-		if n++; n > maxRows {
-			return fmt.Errorf("more than %d rows: %w", maxRows, connector.ErrTooLarge)
+		n++
+		for _, v := range rows.RawValues() {
+			size += len(v)
+		}
+		if n > maxRows || size > maxAnswer {
+			return fmt.Errorf("row %d: %w", n, connector.ErrTooLarge)
 		}
 		if err := scan(rows); err != nil {
 			return fmt.Errorf("row %d: %w", n, errors.Join(connector.ErrFormat, err))

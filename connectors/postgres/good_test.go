@@ -236,7 +236,7 @@ func refusals(t *testing.T, c *testkit.Cluster, ca string) {
 	missing := connector.Settings{"ca": ca, "url": "postgres://prumo:" + password + "@" + c.Addr() + "/nothing?sslmode=verify-full"}
 	otherDB := over(c, ca, "prumo", "verify-full")
 	otherDB["databases"] = []string{"nothing"}
-	do(t, c, ca, "ALTER ROLE nobody CONNECTION LIMIT 0")
+	do(t, c, "ALTER ROLE nobody CONNECTION LIMIT 0")
 	for _, k := range []struct {
 		name     string
 		settings connector.Settings
@@ -278,7 +278,7 @@ func quiet(t *testing.T, what string, o outcome) {
 }
 
 // do runs statements as a superuser over TLS, since the server takes nothing else.
-func do(t *testing.T, c *testkit.Cluster, ca string, statements ...string) {
+func do(t *testing.T, c *testkit.Cluster, statements ...string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), "postgres://admin:"+password+"@"+c.Addr()+"/postgres?sslmode=require")
 	if err != nil {
@@ -300,7 +300,7 @@ func story(t *testing.T, c *testkit.Cluster, ca string) {
 	if again := trip(t, s); !maps.Equal(calm, again) || len(calm) != 3 {
 		t.Fatalf("nothing changed and the tripwire says %v, then %v", calm, again)
 	}
-	do(t, c, ca, "CREATE ROLE mallory LOGIN SUPERUSER")
+	do(t, c, "CREATE ROLE mallory LOGIN SUPERUSER")
 	broken := trip(t, s)
 	if got := moved(calm, broken); !slices.Equal(got, []string{"roles"}) {
 		t.Fatalf("a new superuser moved %v, want roles", got)
@@ -311,13 +311,13 @@ func story(t *testing.T, c *testkit.Cluster, ca string) {
 	}
 	is(t, "superuser", get[fact.DatabaseRole](t, o, "/mallory").Superuser, true)
 	hba := "COPY (SELECT unnest(string_to_array($$%s$$, E'\\n'))) TO '" + get[fact.Database](t, read(t.Context(), s), c.Addr()).DataDirectory.Or("") + "/pg_hba.conf'"
-	do(t, c, ca, fmt.Sprintf(hba, "hostssl all all 0.0.0.0/0 trust\n"+goodRules), "SELECT pg_reload_conf()")
+	do(t, c, fmt.Sprintf(hba, "hostssl all all 0.0.0.0/0 trust\n"+goodRules), "SELECT pg_reload_conf()")
 	loose := trip(t, s)
 	if got := moved(broken, loose); !slices.Equal(got, []string{"log", "server"}) {
 		t.Fatalf("a loosened rule moved %v, want log and server", got)
 	}
 	lists(t, "weak_auth_rules", get[fact.Database](t, reread(t, s, "server"), c.Addr()).WeakAuthRules, "line 1: hostssl all all 0.0.0.0/0 trust")
-	do(t, c, ca, fmt.Sprintf(hba, goodRules), "SELECT pg_reload_conf()", "DROP ROLE mallory")
+	do(t, c, fmt.Sprintf(hba, goodRules), "SELECT pg_reload_conf()", "DROP ROLE mallory")
 	if mended := trip(t, s); !maps.Equal(mended, calm) {
 		t.Errorf("mended, the tripwire says %v, want %v", mended, calm)
 	}

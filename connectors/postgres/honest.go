@@ -45,7 +45,7 @@ func honest(err error) (fact.Reading, connector.Detail) {
 	case withoutTLS(err):
 		return fact.Partial, connector.Detail{Why: "the server offers no encryption and the address asks for it"}
 	case strings.Contains(text, "require_auth check failed"):
-		return fact.Partial, connector.Detail{Why: "the server asks for the password in the clear over a connection without encryption; it was not sent"}
+		return fact.Partial, connector.Detail{Why: "the server asks for the password itself over a connection that is not encrypted or not checked; it was not sent"}
 	}
 	r, d := connector.Honest(err)
 	if d.Why == "the reading failed" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {

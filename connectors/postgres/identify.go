@@ -34,7 +34,7 @@ func (Connector) Identify(ctx context.Context, run connector.Run) (connector.Ide
 	if err != nil {
 		return connector.Identity{}, told(err)
 	}
-	defer s.close()
+	defer s.close(ctx)
 	r := &reader{run: run, target: t, s: s}
 	var name, version string
 	var super, strong, writes, monitor, hba bool

@@ -142,7 +142,8 @@ host app app samenet ident
 		"CREATE ROLE intern LOGIN SUPERUSER PASSWORD 'x'",
 		"CREATE ROLE maker LOGIN CREATEROLE BYPASSRLS VALID UNTIL '2027-01-01 00:00:00+00'",
 		"CREATE ROLE team NOLOGIN", "GRANT intern TO team", "GRANT team TO maker",
-		"CREATE ROLE dba LOGIN VALID UNTIL 'infinity'", "GRANT pg_execute_server_program TO dba")
+		"CREATE ROLE dba LOGIN VALID UNTIL 'infinity'", "GRANT pg_execute_server_program TO dba",
+		"CREATE ROLE \"<b>\nline\" LOGIN")
 	reader(t, c)
 	return c
 }
@@ -196,6 +197,7 @@ func TestBadServer(t *testing.T) {
 	lists(t, "member_of", maker.MemberOf, "team")
 	lists(t, "becomes_root", maker.BecomesRoot, "intern")
 	lists(t, "becomes_root", get[fact.DatabaseRole](t, o, "/dba").BecomesRoot, "pg_execute_server_program")
+	is(t, "a hostile name", get[fact.DatabaseRole](t, o, `/<b>\u000aline`).Name, "<b>\nline")
 	is(t, "no_expiry of infinity", get[fact.DatabaseRole](t, o, "/dba").NoExpiry, true)
 	is(t, "service", get[fact.DatabaseRole](t, o, "/prumo").Service, true)
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -145,7 +147,22 @@ func (r *reader) roles(ctx context.Context, y *tally) error {
 	return nil
 }
 
-func (r *reader) roleID(name string) string { return r.target.id() + "/" + clean(name) }
+// roleID writes what an id cannot hold so that two names never become one.
+func (r *reader) roleID(name string) string {
+	var b strings.Builder
+	for i, c := range name {
+		_, width := utf8.DecodeRuneInString(name[i:])
+		switch {
+		case c == utf8.RuneError && width == 1:
+			fmt.Fprintf(&b, `\x%02x`, name[i])
+		case unicode.IsControl(c), c == '\\', unicode.Is(unicode.Cf, c):
+			fmt.Fprintf(&b, `\u%04x`, c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return r.target.id() + "/" + b.String()
+}
 
 func (r *reader) roleFact(o role) fact.DatabaseRole {
 	f := fact.DatabaseRole{

@@ -255,7 +255,7 @@ func (r *reader) extensions(ctx context.Context) (fact.Opt[[]string], error) {
 			return fact.Opt[[]string]{}, err
 		}
 		err = list(s)
-		s.close()
+		s.close(ctx)
 		if err != nil {
 			return fact.Opt[[]string]{}, err
 		}

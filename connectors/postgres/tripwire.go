@@ -23,7 +23,7 @@ func (Connector) Tripwire(ctx context.Context, run connector.Run) (map[string]st
 	if r.s, err = connect(ctx, run, t); err != nil {
 		return nil, told(err)
 	}
-	defer r.s.close()
+	defer r.s.close(ctx)
 	hashes := map[string]string{}
 	if h, err := r.serverHash(ctx); err == nil {
 		hashes[scopeServer] = h

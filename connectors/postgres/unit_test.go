@@ -201,6 +201,20 @@ func TestHonestCodes(t *testing.T) {
 	}
 }
 
+func FuzzRoleID(f *testing.F) {
+	f.Add("a\nb", `a\u000ab`)
+	f.Add("a\xff", "a\uFFFD")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		r := &reader{target: target{host: "db", port: 5432}}
+		if a != b && r.roleID(a) == r.roleID(b) {
+			t.Errorf("%q and %q are both %q", a, b, r.roleID(a))
+		}
+		if strings.ContainsAny(r.roleID(a), "\n\r\x00") {
+			t.Errorf("%q became %q", a, r.roleID(a))
+		}
+	})
+}
+
 func TestPowers(t *testing.T) {
 	p := powers{
 		roles: map[string]role{"root": {super: true}, "a": {}, "b": {}, "c": {}},
