@@ -219,6 +219,8 @@ func modes(t *testing.T, c *testkit.Cluster, ca string) {
 			t.Errorf("sslmode %q says %q, want %q", mode, why, want)
 		}
 	}
+	form := strings.ReplaceAll(ca, "\n", " ") // as a form may send it
+	read(t.Context(), over(c, form, "prumo", "verify-full")).wants(t, fact.Complete, fact.Complete, fact.Complete)
 	o := read(t.Context(), over(c, ca, "prumo", "disable"))
 	o.wants(t, fact.Forbidden, fact.Forbidden, fact.Forbidden) // the first rule rejects it
 	other, _, _ := authority(t, "127.0.0.1")
