@@ -24,8 +24,8 @@ const (
 
 // Tripwire implements connector.Tripwirer. It hashes of each account what can
 // lock it in or out, and together the set of accounts, the groups and the
-// policies. A failed sign-in that locks an account does not move OpenLDAP's
-// entryCSN, so the lock itself is looked at. Each call sends at most
+// policies. Where sign-ins are noted, each moves OpenLDAP's entryCSN and Active
+// Directory's uSNChanged, so these are not asked for. Each call sends at most
 // tripwire_requests searches beside that of groups; accounts beyond them are
 // seen by readings only, since a directory gives no way to go on later.
 func (Connector) Tripwire(ctx context.Context, run connector.Run) (map[string]string, error) {
