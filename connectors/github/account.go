@@ -204,7 +204,13 @@ type roster struct {
 	people                  map[string]*person // by login, lower case
 	whole, groups, writes   bool               // members and outsiders, teams, collaborators read whole
 	factors, outsideFactors map[string]bool    // who has none, by login
-	blind                   bool               // something failed for a passing reason
+	blind                   error              // something failed for a passing reason
+}
+
+func (o *roster) miss(err error) {
+	if o.blind == nil && passing(err) {
+		o.blind = err
+	}
 }
 
 func (o *roster) of(u user) *person {
@@ -246,8 +252,8 @@ func (r *reader) accounts(ctx context.Context, names []string, repos []repo, lis
 				p.writes = append(p.writes, repoID(x.FullName))
 			}
 		}
-		if o.blind || ctx.Err() != nil {
-			return nil
+		if y.Add(firstOf(o.blind, ctx.Err())) {
+			return nil // a fact without the field would overwrite what is known
 		}
 		for _, p := range o.people {
 			if err := r.emit.Fact(scopeAccounts, accountID(p.Login), r.accountFact(o, p)); err != nil {
@@ -271,7 +277,7 @@ func (r *reader) factors(ctx context.Context, name string, o *roster) error {
 				err = hidden(orgPath(name) + x.path)
 			}
 			if y.Missing(err, ownerNeeded) {
-				o.blind = o.blind || passing(err)
+				o.miss(err)
 				continue
 			}
 			if *x.who == nil {
@@ -291,7 +297,7 @@ func (r *reader) fill(ctx context.Context, name string, o *roster, y *connector.
 	users, err := r.members(ctx, name)
 	if y.Missing(err, "Members: read") {
 		o.whole = false
-		o.blind = o.blind || passing(err)
+		o.miss(err)
 	}
 	for _, m := range users {
 		p := o.of(m.user)
@@ -304,7 +310,7 @@ func (r *reader) fill(ctx context.Context, name string, o *roster, y *connector.
 	outside, err := r.outside(ctx, name)
 	if y.Missing(err, "Members: read") {
 		o.whole = false
-		o.blind = o.blind || passing(err)
+		o.miss(err)
 	}
 	for _, u := range outside {
 		p := o.of(u)
@@ -315,11 +321,12 @@ func (r *reader) fill(ctx context.Context, name string, o *roster, y *connector.
 	teams, err := r.teams(ctx, name)
 	if y.Missing(err, "Members: read") {
 		o.groups = false
-		o.blind = o.blind || passing(err)
+		o.miss(err)
 	}
 	for _, t := range teams {
 		if y.Missing(t.err, "Members: read") {
 			o.groups = false
+			o.miss(t.err)
 			continue
 		}
 		for _, u := range t.users {

@@ -138,17 +138,20 @@ func (a *api) post(ctx context.Context, address string, header http.Header, body
 func repeat(err error, try int) (time.Duration, bool) {
 	var se *connector.StatusError
 	switch {
-	case err == nil, try > 2, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+	case err == nil, try > 1, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, connector.ErrHost), errors.Is(err, connector.ErrNetwork), errors.Is(err, connector.ErrTooLarge):
 		return 0, false
 	case !errors.As(err, &se):
-		return time.Duration(try) * 100 * time.Millisecond, true
+		return soon, true
 	case se.Status == http.StatusTooManyRequests:
 		return se.RetryAfter, se.RetryAfter > 0 && se.RetryAfter <= maxPause
 	default:
-		return time.Duration(try) * 100 * time.Millisecond, se.Status >= 500
+		return soon, se.Status >= 500
 	}
 }
+
+// soon is how long a cut or failed query waits before it is sent once more.
+const soon = 100 * time.Millisecond
 
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

@@ -35,7 +35,7 @@ func (f repoFiles) runs(jobs map[string][]string, class string) fact.Opt[bool] {
 func (r *reader) pipelines(ctx context.Context, x repo, v overview, actions actionsSettings) (repoFiles, error) {
 	var f repoFiles
 	err := r.scoped(scopePipelines+x.FullName, []string{"pipeline"}, func(y *connector.Tally) error {
-		if y.Missing(v.err, "Contents: read") || ctx.Err() != nil {
+		if y.Missing(firstOf(v.err, ctx.Err()), "Contents: read") {
 			return nil
 		}
 		owners := has(v.Root, "CODEOWNERS") || has(v.Hidden, "CODEOWNERS") || has(v.Docs, "CODEOWNERS")

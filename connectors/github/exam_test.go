@@ -1,0 +1,51 @@
+package github
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"prumo.dev/prumo/internal/connector"
+	"prumo.dev/prumo/internal/connector/connectortest"
+)
+
+func examTargets() []string {
+	return []string{
+		"tenant:acme", "repo:acme/web", "history:acme/web", "accounts", "alert:dependabot:acme/web#1", "alert:secret-scanning:acme/api#5", "alert:advisory:acme/api#GHSA-ffff-bbbb-cccc",
+	}
+}
+
+// examWorld is small: every request of it is broken in every way.
+func examWorld() *world {
+	w := newWorld()
+	w.acme.Repos = w.acme.Repos[:3]
+	return w
+}
+
+func TestExam(t *testing.T) {
+	connectortest.Run(t, New(), connectortest.Case{
+		Upstream: func() http.Handler { return examWorld() },
+		Settings: testSettings,
+		Targets:  examTargets(),
+		Now:      func() time.Time { return testNow },
+		Secrets:  []string{"AKIASECRETSECRET"},
+	})
+}
+
+// An App asks for its token first; no installation token and no part of the
+// private key may get out.
+func TestExamOfAnApp(t *testing.T) {
+	text, key := keyText(t)
+	connectortest.Run(t, New(), connectortest.Case{
+		Upstream: func() http.Handler {
+			w := examWorld()
+			w.acme.Repos = w.acme.Repos[:2]
+			w.withApp(key, needed())
+			return w
+		},
+		Settings: func(address string) connector.Settings { return appSettings(address, text) },
+		Targets:  examTargets(),
+		Now:      func() time.Time { return testNow },
+		Secrets:  []string{"AKIASECRETSECRET", "ghs_", text[100:160]},
+	})
+}
