@@ -49,6 +49,11 @@ func Check(info Info, raw map[string]any, from Where) (Settings, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
+	if info.Check != nil {
+		if err := info.Check(out); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrSettings, err)
+		}
+	}
 	return out, nil
 }
 
@@ -78,7 +83,7 @@ func checkField(f Field, raw any, from Where) (any, error) {
 	if v == nil && f.Required {
 		return nil, errors.New("is missing; set it")
 	}
-	if v != nil && from == FromConsole && (f.Local || f.Type == FieldPath) {
+	if v != nil && from == FromConsole && (f.Local || f.Type == FieldPath || f.Type == FieldCommand) {
 		return nil, errors.New("opens this machine; set it in prumo.yaml")
 	}
 	if v != nil && f.Check != nil {
@@ -107,6 +112,8 @@ func convert(f Field, raw any, from Where) (any, error) {
 		return toURL(raw)
 	case FieldDocument:
 		return toDocument(raw)
+	case FieldCommand:
+		return toCommand(raw)
 	default:
 		return toText(raw)
 	}
@@ -137,6 +144,40 @@ func toDocument(raw any) (any, error) {
 		return nil, errors.New("must be YAML")
 	}
 	return toText(string(text))
+}
+
+// toCommand keeps a program's arguments as they are, empty ones too. One text
+// is a program without arguments: nothing is ever split as a shell would.
+func toCommand(raw any) (any, error) {
+	var out []string
+	switch v := raw.(type) {
+	case string:
+		if strings.ContainsAny(v, " \t\n") {
+			return nil, errors.New("must be a list: the program and each of its arguments, such as [./dump-facts, --all]")
+		}
+		out = []string{v}
+	case []string:
+		out = slices.Clone(v)
+	case []any:
+		for _, x := range v {
+			s, ok := x.(string)
+			if !ok {
+				return nil, errors.New("must be a list of texts; write numbers in quotes")
+			}
+			out = append(out, s)
+		}
+	default:
+		return nil, errors.New("must be a list: the program and each of its arguments, such as [./dump-facts, --all]")
+	}
+	for _, s := range out {
+		if len(s) > maxText || !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+			return nil, errors.New("must be UTF-8 texts of at most 64 KB")
+		}
+	}
+	if len(out) == 0 || out[0] == "" {
+		return nil, nil //nolint:nilnil // no program sets nothing
+	}
+	return out, nil
 }
 
 func toURL(raw any) (any, error) {

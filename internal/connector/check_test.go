@@ -160,3 +160,37 @@ func TestCheckDocument(t *testing.T) {
 		t.Errorf("a document that breaks its rules: %v", err)
 	}
 }
+
+// A command is kept as it is, is never split, and never comes from the console.
+func TestCommand(t *testing.T) {
+	info := Info{ID: "x", Fields: []Field{{Name: "command", Type: FieldCommand}}}
+	s, err := Check(info, map[string]any{"command": []any{"./dump", "", " a b ", "$(id)"}}, FromFile)
+	if err != nil || !cmp.Equal(s.List("command"), []string{"./dump", "", " a b ", "$(id)"}) {
+		t.Errorf("got %q, %v", s.List("command"), err)
+	}
+	for name, raw := range map[string]any{"a line for a shell": "./dump --all", "a number": []any{"./dump", 5}, "NUL": []any{"a\x00b"}} {
+		if _, err := Check(info, map[string]any{"command": raw}, FromFile); !errors.Is(err, ErrSettings) {
+			t.Errorf("%s: error %v, want ErrSettings", name, err)
+		}
+	}
+	if _, err := Check(info, map[string]any{"command": []any{"./dump"}}, FromConsole); !errors.Is(err, ErrSettings) {
+		t.Errorf("from the console: error %v, want ErrSettings", err)
+	}
+}
+
+// Rules between settings are held once each of them is right.
+func TestRulesBetweenSettings(t *testing.T) {
+	info := testInfo()
+	info.Check = func(s Settings) error {
+		if s.Text("token") == "" {
+			return errors.New("token is missing")
+		}
+		return nil
+	}
+	if _, err := Check(info, map[string]any{"url": "http://h"}, FromFile); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "token is missing") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Check(info, map[string]any{"url": "http://h", "token": "x"}, FromFile); err != nil {
+		t.Error(err)
+	}
+}

@@ -10,6 +10,7 @@ package connector
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -42,6 +43,10 @@ type Info struct {
 	Tripwire    time.Duration // rhythm of the tripwire; zero: it has none
 	Announces   []Text        // changes that its webhooks announce, for the page and the docs
 	Local       bool          // reads this machine, or runs programs: only prumo.yaml may make such a source
+
+	// Check holds the settings as a whole, each of them right by itself, to
+	// rules between them; nil: there are none.
+	Check func(Settings) error
 }
 
 // A FieldType is how a setting is entered and checked.
@@ -57,6 +62,8 @@ const (
 	FieldInt    FieldType = "int"
 	FieldPath   FieldType = "path" // on this machine: only prumo.yaml may set it
 	FieldMap    FieldType = "map"  // text → list of texts
+	// FieldCommand is a program of this machine and its arguments, as they are: only prumo.yaml may set it.
+	FieldCommand FieldType = "command"
 	// FieldDocument is YAML or JSON of a shape that Field.Check knows; kept as text.
 	FieldDocument FieldType = "document"
 )
@@ -100,7 +107,8 @@ type Run struct {
 	Dial     Dialer           // the only way to open another connection; refuses forbidden networks
 	Now      func() time.Time // the clock
 	Log      *slog.Logger
-	Memo     Memo // what earlier readings of the source learnt; nil: nothing
+	Memo     Memo      // what earlier readings of the source learnt; nil: nothing
+	Stdin    io.Reader // standard input, where a person or a pipeline reads once by hand; nil: none
 }
 
 // A Memo keeps, between the readings of one source, answers of the system that

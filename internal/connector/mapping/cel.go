@@ -15,11 +15,14 @@ import (
 // maxExpression is the longest expression, in bytes.
 const maxExpression = 4 << 10
 
-// newEnv declares one variable of any shape, CEL's own functions, those over
+// newEnv declares variables of any shape, CEL's own functions, those over
 // texts, and two that read times: date(text), unix(number).
-func newEnv(variable string) (*cel.Env, error) {
-	return cel.NewEnv(
-		cel.Variable(variable, cel.DynType),
+func newEnv(variables ...string) (*cel.Env, error) {
+	var declared []cel.EnvOption
+	for _, v := range variables {
+		declared = append(declared, cel.Variable(v, cel.DynType))
+	}
+	return cel.NewEnv(append(declared,
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
 		cel.DefaultUTCTimeZone(true),
@@ -27,7 +30,7 @@ func newEnv(variable string) (*cel.Env, error) {
 		ext.Lists(),
 		cel.Function("date", cel.Overload("date_string", []*cel.Type{cel.DynType}, cel.TimestampType, cel.UnaryBinding(date))),
 		cel.Function("unix", cel.Overload("unix_number", []*cel.Type{cel.DynType}, cel.TimestampType, cel.UnaryBinding(unix))),
-	)
+	)...)
 }
 
 // dates are the forms of a time that systems write without saying which.
@@ -65,7 +68,7 @@ func unix(v ref.Val) ref.Val {
 	return types.Timestamp{Time: time.Unix(int64(n), 0).UTC()}
 }
 
-func compile(env *cel.Env, expression string) (cel.Program, error) {
+func compile(env *cel.Env, expression string, cost uint64) (cel.Program, error) {
 	if strings.TrimSpace(expression) == "" {
 		return nil, errors.New("the expression is missing; write one such as row.id")
 	}
@@ -77,7 +80,7 @@ func compile(env *cel.Env, expression string) (cel.Program, error) {
 		first := issues.Errors()[0]
 		return nil, fmt.Errorf("%s (at character %d of `%s`)", first.Message, first.Location.Column()+1, expression)
 	}
-	return env.Program(tree, cel.CostLimit(costLimit), cel.EvalOptions(cel.OptOptimize))
+	return env.Program(tree, cel.CostLimit(cost), cel.EvalOptions(cel.OptOptimize))
 }
 
 // absent says whether an evaluation failed for a key that the row does not have.

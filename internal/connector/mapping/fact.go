@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -34,8 +35,9 @@ var errNoID = errors.New("a row has no id")
 // cannot be complete. The row is not kept.
 func (m *Map) Fact(row map[string]any) (Result, error) {
 	row = withoutNulls(row)
+	variables := map[string]any{"row": row}
 	if m.when != nil {
-		v, ok, err := eval(m.when, "row", row)
+		v, ok, err := eval(m.when, variables)
 		if err != nil || !ok {
 			return Result{}, errors.New("when: it cannot be said whether a row counts")
 		}
@@ -47,7 +49,7 @@ func (m *Map) Fact(row map[string]any) (Result, error) {
 			return Result{Skipped: true}, nil
 		}
 	}
-	v, ok, err := eval(m.id, "row", row)
+	v, ok, err := eval(m.id, variables)
 	if err != nil || !ok {
 		return Result{}, errNoID
 	}
@@ -55,26 +57,43 @@ func (m *Map) Fact(row map[string]any) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if fact.CheckID(id) != nil { // its message would hold the id
+		return Result{}, fmt.Errorf("an id must have at most %d bytes, without control characters", fact.MaxID)
+	}
 	r := Result{ID: id}
 	values := row
 	if !m.whole {
-		values, r.Notes = m.values(row)
+		values, r.Notes = m.values(variables)
 	}
-	raw, err := json.Marshal(values)
-	if err != nil {
-		return Result{}, errors.New("a row cannot be written as JSON")
+	if r.Data, err = m.decode(values); err == nil {
+		return r, nil
 	}
-	if r.Data, err = fact.Decode(m.Kind, raw); err != nil {
-		return Result{}, fmt.Errorf("a row does not fit kind %s: %w", m.Kind.Name, err)
+	// One field that does not fit must not cost the others.
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if _, err := m.decode(map[string]any{name: values[name]}); err != nil {
+			delete(values, name)
+			r.Notes = append(r.Notes, "field "+name+": its value does not fit; docs/kinds.md says what it holds")
+		}
+	}
+	if r.Data, err = m.decode(values); err != nil {
+		return Result{}, fmt.Errorf("a row does not fit kind %s", m.Kind.Name)
 	}
 	return r, nil
 }
 
-func (m *Map) values(row map[string]any) (map[string]any, []string) {
+func (m *Map) decode(values map[string]any) (fact.Data, error) {
+	raw, err := json.Marshal(values)
+	if err != nil {
+		return nil, fmt.Errorf("write a row as JSON: %w", err)
+	}
+	return fact.Decode(m.Kind, raw)
+}
+
+func (m *Map) values(variables map[string]any) (map[string]any, []string) {
 	out := map[string]any{}
 	var notes []string
 	for _, f := range m.fields {
-		v, ok, err := eval(f.program, "row", row)
+		v, ok, err := eval(f.program, variables)
 		if err == nil && ok {
 			var x any
 			if x, ok, err = f.fit(v); err == nil && ok {

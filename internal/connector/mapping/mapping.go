@@ -12,6 +12,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -27,7 +28,8 @@ import (
 const (
 	maxMaps     = 50
 	maxExamples = 50
-	costLimit   = 200_000
+	rowCost     = 200_000
+	pageCost    = 20_000_000 // an answer holds many rows
 )
 
 // A Map turns rows of one sort into facts of one kind. It is safe for
@@ -36,6 +38,8 @@ type Map struct {
 	Name  string            // of its scope; stable between readings
 	Kind  fact.Kind         //
 	Extra map[string]string // what the connector asks beside the mapping: its query, its path
+
+	Examples int // how many it carries; all of them hold
 
 	id     cel.Program
 	when   cel.Program // nil: every row
@@ -63,9 +67,9 @@ type text struct {
 // those that end in "!" must be there. The error joins every problem, each
 // with the number of its map and what to do.
 func Parse(declaration string, extra ...string) ([]*Map, error) {
-	var nodes []yaml.Node
-	if err := yaml.Unmarshal([]byte(declaration), &nodes); err != nil {
-		return nil, fmt.Errorf("it is no list of maps in YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	nodes, err := listOf(declaration)
+	if err != nil {
+		return nil, err
 	}
 	if len(nodes) == 0 {
 		return nil, errors.New("it holds no map; write at least one with scope, kind, id, fields and examples")
@@ -91,6 +95,20 @@ func Parse(declaration string, extra ...string) ([]*Map, error) {
 		return nil, errors.Join(problems...)
 	}
 	return out, nil
+}
+
+// listOf reads the declaration as one list.
+func listOf(declaration string) ([]yaml.Node, error) {
+	d := yaml.NewDecoder(strings.NewReader(declaration))
+	var nodes []yaml.Node
+	if err := d.Decode(&nodes); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("it is no list of maps in YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	var second yaml.Node
+	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, errors.New("a second YAML document follows; write one list")
+	}
+	return nodes, nil
 }
 
 func named(m *Map) string {
@@ -125,30 +143,35 @@ func parseOne(env *cel.Env, n *yaml.Node, extra []string) (*Map, []error) {
 	if err := rest.Decode(&t); err != nil {
 		return nil, []error{fmt.Errorf("it cannot be read: %s", strings.TrimPrefix(err.Error(), "yaml: "))}
 	}
-	m := &Map{Name: t.Scope, Extra: own}
+	m := &Map{Name: t.Scope, Extra: own, Examples: len(t.Examples)}
 	if t.Scope == "" {
 		problems = append(problems, errors.New("scope is missing; name the part of the source that it reads, such as people"))
+	} else if err := fact.CheckText("scope", t.Scope, fact.MaxScope); err != nil {
+		problems = append(problems, err)
 	}
 	k, ok := fact.KindNamed(t.Kind)
 	if !ok {
-		return m, append(problems, fmt.Errorf("kind %q does not exist; `prumo kinds` lists them", t.Kind))
+		return m, append(problems, fact.NoKind(t.Kind))
+	}
+	if !slices.Contains(Kinds(), k.Name) {
+		return m, append(problems, fmt.Errorf("kind %s is what Prumo says of itself; use another", k.Name))
 	}
 	m.Kind = k
+	if len(t.Examples) > maxExamples {
+		problems = append(problems, fmt.Errorf("it has %d examples; the limit is %d", len(t.Examples), maxExamples))
+	}
 	var err error
-	if m.id, err = compile(env, t.ID); err != nil {
+	if m.id, err = compile(env, t.ID, rowCost); err != nil {
 		problems = append(problems, fmt.Errorf("id: %w", err))
 	}
 	if t.When != "" {
-		if m.when, err = compile(env, t.When); err != nil {
+		if m.when, err = compile(env, t.When, rowCost); err != nil {
 			problems = append(problems, fmt.Errorf("when: %w", err))
 		}
 	}
 	problems = append(problems, m.compileFields(env, t.Fields)...)
-	switch {
-	case len(t.Examples) == 0:
+	if len(t.Examples) == 0 {
 		problems = append(problems, errors.New("examples are missing; add at least one: a row and what it must give"))
-	case len(t.Examples) > maxExamples:
-		problems = append(problems, fmt.Errorf("it has %d examples; the limit is %d", len(t.Examples), maxExamples))
 	}
 	if len(problems) > 0 {
 		return m, problems
@@ -178,6 +201,9 @@ func split(n *yaml.Node, extra []string) (rest *yaml.Node, own map[string]string
 			if value.Kind != yaml.ScalarNode {
 				problems = append(problems, fmt.Errorf("%s must be a text", key.Value))
 				continue
+			}
+			if _, twice := own[key.Value]; twice {
+				problems = append(problems, fmt.Errorf("%s is given twice; keep one", key.Value))
 			}
 			own[key.Value] = value.Value
 		default:
@@ -218,7 +244,7 @@ func (m *Map) compileFields(env *cel.Env, fields map[string]string) []error {
 			problems = append(problems, fmt.Errorf("kind %s has no field %q; docs/kinds.md lists them", m.Kind.Name, name))
 			continue
 		}
-		p, err := compile(env, fields[name])
+		p, err := compile(env, fields[name], rowCost)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("field %s: %w", name, err))
 			continue
@@ -228,9 +254,9 @@ func (m *Map) compileFields(env *cel.Env, fields map[string]string) []error {
 	return problems
 }
 
-// eval runs a program over a row. ok is false where the row does not say.
-func eval(p cel.Program, variable string, value any) (out ref.Val, ok bool, err error) {
-	v, _, err := p.Eval(map[string]any{variable: value})
+// eval runs a program. ok is false where what it looks at does not say.
+func eval(p cel.Program, variables map[string]any) (out ref.Val, ok bool, err error) {
+	v, _, err := p.Eval(variables)
 	if err != nil {
 		if absent(err) {
 			return nil, false, nil

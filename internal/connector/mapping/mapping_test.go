@@ -133,7 +133,7 @@ func TestRowsOfAnAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := l.Rows(row(t, `{"data":[{"type":"user","id":12345678901},{"type":"room","id":2}]}`))
+	rows, err := l.Rows(mapping.NewPage(row(t, `{"data":[{"type":"user","id":12345678901},{"type":"room","id":2}]}`)))
 	if err != nil || len(rows) != 1 || rows[0]["id"] != int64(12345678901) {
 		t.Errorf("rows %v, %v", rows, err)
 	}
@@ -141,7 +141,7 @@ func TestRowsOfAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{`{}`, `{"data":null}`, `{"data":{}}`, `{"data":"x"}`, `{"data":[1]}`} {
-		if rows, err := l.Rows(row(t, text)); err == nil {
+		if rows, err := l.Rows(mapping.NewPage(row(t, text))); err == nil {
 			t.Errorf("%s was taken for %d rows", text, len(rows))
 		}
 	}
