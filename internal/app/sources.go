@@ -73,6 +73,9 @@ func (m *maker) source(r sourceRow) (collect.Source, error) {
 		cfg.Rate, cfg.Burst = float64(n), int(min(n, 100))
 	}
 	cfg.Hosts, cfg.Dial, cfg.Secrets = connector.HostsOf(info, s), out.Dial, connector.SecretsOf(info, s)
+	if cfg.TLS, err = connector.TLSOf(info, s); err != nil {
+		return collect.Source{}, fmt.Errorf("source %s: %w", r.Name, err)
+	}
 	cfg.Version, cfg.Log, cfg.Now = Version, m.log.With("source", r.Name), m.now
 	cfg.OnCall = func(call connector.Call) { m.onCall(r.Name, call) }
 	out.HTTP = connector.NewClient(cfg)
