@@ -81,7 +81,7 @@ func (c *Composer) Compose(e Event, groups []Group, o Options) (channel.Message,
 	}
 	return channel.Message{
 		Lang: o.Lang, Subject: v.Subject, Text: strings.TrimLeft(plain.String(), "\n"), HTML: rich.String(),
-		Payload: payload, Drill: o.Drill,
+		Payload: payload, Drill: o.Drill, Kind: string(e.Kind), Worst: w.worstName(), Card: w.card(v),
 	}, nil
 }
 
@@ -106,6 +106,7 @@ type block struct {
 	Facts []pair
 	Fix   string
 	Items []thing
+	Count int // all of it
 	More  string
 }
 
@@ -354,7 +355,7 @@ func (w writer) ownerWord(name string) string {
 
 // block writes one check and as many of its things as there is room for.
 func (w writer) block(g Group, room *int) block {
-	b := block{Title: tidy(g.Title.In(w.lang), maxLong), Fix: tidy(g.Fix.In(w.lang), maxLong)}
+	b := block{Count: g.Count, Title: tidy(g.Title.In(w.lang), maxLong), Fix: tidy(g.Fix.In(w.lang), maxLong)}
 	id := tidy(g.Check, maxShort)
 	if b.Title == "" {
 		b.Title = id

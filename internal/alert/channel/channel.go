@@ -55,6 +55,9 @@ type Message struct {
 	HTML    string
 	Payload json.RawMessage // for programs
 	Drill   bool
+	Kind    string // failing, recovered, stale, excepted, test; others may come
+	Worst   string // the worst severity that it names: low, medium, high, critical; "" none
+	Card    Card   // for channels that lay it out themselves
 }
 
 // A Dispatch is one message on its way to one receiver.
@@ -66,6 +69,38 @@ type Dispatch struct {
 	Message   Message
 	At        time.Time // of the event
 	Now       time.Time // of this attempt
+
+	// Cases are what the message is about, for a Keeper: one where it fails, one
+	// or more where it recovers.
+	Cases []Case
+	// Remember notes what the other side called a case, so that later messages
+	// about it carry the note. A Keeper calls it as soon as it knows.
+	Remember func(ctx context.Context, key, note string) error
+}
+
+// A Case is what one first message opened at the other side: an incident, a
+// ticket. Its key is made of the cause, the channel, the receiver and the
+// detail: later messages about the same findings carry the same key, whatever
+// became of the process in between.
+type Case struct {
+	Key  string
+	Left int       // findings of it that are still open, read at this attempt
+	Note string    // what Remember noted; "" nothing, or the record was lost
+	At   time.Time // when its first finding was seen
+}
+
+// A Keeper is a channel whose first message opens something at the other side
+// that a recovery closes. Its messages about one case leave in their order,
+// and it carries nothing but findings, silent sources and tests.
+type Keeper interface {
+	Channel
+	Keeps() bool
+}
+
+// Keeps reports whether a channel is a Keeper.
+func Keeps(c Channel) bool {
+	k, ok := c.(Keeper)
+	return ok && k.Keeps()
 }
 
 // A Failure says in plain words why a message was not accepted. It is shown to

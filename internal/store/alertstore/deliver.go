@@ -77,6 +77,9 @@ func (s *Store) deliver(ctx context.Context, job *river.Job[letterJob]) error {
 		return nil
 	}
 	sendErr := s.send(ctx, l)
+	if errors.Is(sendErr, errTurn) {
+		return river.JobSnooze(s.config.Clock.Backoff(1))
+	}
 	// What the receiver said is written down even while we are being stopped.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
@@ -168,10 +171,16 @@ func (s *Store) send(ctx context.Context, l *letter) error {
 	if trusted {
 		ctx = channel.Trust(ctx)
 	}
-	return c.Send(ctx, channel.Dispatch{
+	d := channel.Dispatch{
 		ID: l.id, MessageID: l.messageID, Thread: l.thread, Receiver: to, Message: message,
 		At: l.event.At, Now: s.config.Now(),
-	})
+	}
+	if channel.Keeps(c) {
+		if err := s.cases(ctx, l, &d); err != nil {
+			return err
+		}
+	}
+	return c.Send(ctx, d)
 }
 
 // failed writes down why, and when the next attempt is, or gives up.

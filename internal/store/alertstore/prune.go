@@ -73,7 +73,7 @@ func (s *Store) prune(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		for _, r := range rows {
-			for _, q := range []string{"DELETE FROM alert_delivery WHERE cause = $1", "DELETE FROM alert_event WHERE cause = $1"} {
+			for _, q := range []string{dropNotes, "DELETE FROM alert_delivery WHERE cause = $1", "DELETE FROM alert_event WHERE cause = $1"} {
 				if _, err := t.Exec(ctx, q, r.Cause); err != nil {
 					return err
 				}
