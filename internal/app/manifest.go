@@ -49,7 +49,7 @@ func (c manifestCmd) Run(p Process) error {
 	set, bad := checkCmd{}.load(p, folders)
 	kinds := judgedKinds(set)
 	for _, name := range names {
-		if err := printManifest(p, all[name], kinds, c.Lang); err != nil {
+		if err := printManifest(p, all[name], kinds, c.Lang, c.Connector != ""); err != nil {
 			return err
 		}
 	}
@@ -70,13 +70,39 @@ func judgedKinds(set *check.Set) []string {
 	return slices.Compact(kinds)
 }
 
-func printManifest(p Process, c connector.Connector, kinds []string, lang string) error {
+// printManifest writes a manifest. One that was asked for by name stands alone
+// on the output, so that it can be handed to psql or kubectl as it is; what to
+// do with it is said beside.
+func printManifest(p Process, c connector.Connector, kinds []string, lang string, alone bool) error {
 	info := c.Info()
 	m := connector.ManifestOf(c, kinds)
+	about, text := p.Stdout, m.Text
+	if alone {
+		about = p.Stderr
+	}
 	if m.Text == "" {
-		_, err := fmt.Fprintf(p.Stdout, "# %s: no credential and no permission\n\n", info.Title)
+		_, err := fmt.Fprintf(about, "# %s: no credential and no permission\n\n", info.Title)
 		return err
 	}
-	_, err := fmt.Fprintf(p.Stdout, "# %s: %s\n# %s\n%s\n", info.Title, m.File, m.How.In(lang), m.Text)
+	if _, err := fmt.Fprintf(about, "# %s: %s\n# %s\n", info.Title, m.File, m.How.In(lang)); err != nil {
+		return err
+	}
+	if !alone {
+		text += "\n"
+	}
+	_, err := fmt.Fprint(p.Stdout, text)
 	return err
+}
+
+// manifest is the least that a system must grant for the checks in force, where
+// the connector writes it in the system's own language.
+func (e *engine) manifest(name string) connector.Manifest {
+	c, ok := e.connectors[name].(interface {
+		connector.Connector
+		connector.Manifester
+	})
+	if !ok {
+		return connector.Manifest{}
+	}
+	return connector.ManifestOf(c, judgedKinds(e.checks.Load()))
 }

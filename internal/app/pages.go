@@ -32,7 +32,7 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 		SetDue: func(ctx context.Context, _, finding string, due time.Time) error {
 			return shown(e.heard(e.in.db.SetDue(ctx, finding, due)))
 		},
-		Catalogue: web.Catalogue{Checks: e.checks.Load, Library: e.library, Connectors: e.infos()},
+		Catalogue: web.Catalogue{Checks: e.checks.Load, Library: e.library, Connectors: e.infos(), Manifest: e.manifest},
 	})
 	language := ""
 	if l := e.file.Organisation.Languages; len(l) > 0 {

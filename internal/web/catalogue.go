@@ -18,6 +18,7 @@ type Catalogue struct {
 	Checks     func() *check.Set
 	Library    *framework.Library
 	Connectors []connector.Info
+	Manifest   func(connector string) connector.Manifest // least grant in the system's own language; nil or an empty text: none
 }
 
 // Title returns the title of a check, or its id where it is no longer there.
@@ -34,6 +35,14 @@ func (c Catalogue) Severity(id string) check.Severity {
 		return d.Severity
 	}
 	return 0
+}
+
+// ManifestOf returns what a system must be told to grant, or an empty manifest.
+func (c Catalogue) ManifestOf(id string) connector.Manifest {
+	if c.Manifest == nil {
+		return connector.Manifest{}
+	}
+	return c.Manifest(id)
 }
 
 // Connector returns what is known of a connector.

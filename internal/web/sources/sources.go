@@ -94,7 +94,7 @@ func (a Area) one(ctx context.Context, r *web.Request) (web.View, error) {
 	}
 	info, _ := a.Catalogue.Connector(s.Connector)
 	return web.View{
-		Title: s.Name, Body: one(r.Env, s, info, a.Catalogue.System(s.Connector)),
+		Title: s.Name, Body: one(r.Env, s, info, a.Catalogue.ManifestOf(s.Connector), a.Catalogue.System(s.Connector)),
 		Crumbs: []ui.Crumb{{Text: r.T("nav.sources"), Href: r.Link("/sources")}, {Text: s.Name}},
 	}, nil
 }
@@ -126,6 +126,7 @@ func (a Area) remove(ctx context.Context, r *web.Request) (web.View, error) {
 
 type formView struct {
 	info   connector.Info
+	manifest connector.Manifest
 	fields []ui.Field
 	local  []connector.Field // settings that only the machine's own file may hold
 	errs   ui.Errors
@@ -145,7 +146,7 @@ func (a Area) form(_ context.Context, r *web.Request) (web.View, error) {
 }
 
 func (a Area) formView(r *web.Request, info connector.Info, typed map[string][]string, errs ui.Errors, status int) web.View {
-	v := formView{info: info, errs: errs, fields: fields(r.Env, info, typed)}
+	v := formView{info: info, manifest: a.Catalogue.ManifestOf(info.ID), errs: errs, fields: fields(r.Env, info, typed)}
 	for _, f := range info.Fields {
 		if f.Local || f.Type == connector.FieldPath {
 			v.local = append(v.local, f)
