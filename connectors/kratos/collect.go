@@ -108,8 +108,8 @@ func (s stopped) Error() string { return s.cause.Error() }
 
 // account emits one identity.
 func (r *reader) account(ctx context.Context, i apiIdentity, last map[string]time.Time, y *connector.Tally) error {
-	if err := i.check(); err != nil {
-		return err
+	if y.Add(i.check()) {
+		return nil // one that cannot be understood must not hide the others
 	}
 	if i.Credentials == nil {
 		// Nothing is enrolled, or the list does not tell: asked alone, Kratos does.

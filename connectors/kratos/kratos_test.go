@@ -128,6 +128,21 @@ func TestCollect(t *testing.T) {
 	checkJSON(t, "tenant", data[fact.Tenant](t, m, "kratos/"+host), `{"name": "Employees", "system": "kratos", "members": 5}`)
 }
 
+// An identity that cannot be understood hides no other, and the reading says that
+// it is not whole.
+func TestOddIdentity(t *testing.T) {
+	f := newFake()
+	f.people[1]["state"] = "frozen"
+	m := collect(t, testRun(t, f, nil))
+	if s := m.Scopes()[0]; s.Reading != fact.Partial || len(m.Facts()) != 5 {
+		t.Errorf("%s with %d facts, want it partial with four identities and the tenant", s.Reading, len(m.Facts()))
+	}
+	h, err := (Connector{}).Tripwire(t.Context(), testRun(t, f, nil))
+	if err != nil || len(h) != 5 {
+		t.Errorf("the tripwire saw %d, %v; want four identities and the set", len(h), err)
+	}
+}
+
 // The rules of aal2, and what Kratos does not know.
 func TestJudge(t *testing.T) {
 	key := func(passwordless bool) apiCredential {

@@ -42,8 +42,8 @@ func (Connector) Tripwire(ctx context.Context, run connector.Run) (map[string]st
 	from := r.turn()
 	next, err := each(ctx, r.api, "/admin/identities?"+withFactors, from, func(p page[apiIdentity]) (bool, error) {
 		for _, i := range p.items {
-			if err := i.check(); err != nil {
-				return false, err
+			if i.check() != nil {
+				continue
 			}
 			hashes[identityMark+strings.ToLower(i.ID)] = fingerprint(i)
 			ids = append(ids, i.ID)

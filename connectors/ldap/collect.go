@@ -76,7 +76,7 @@ func (r *reader) everything(ctx context.Context) error {
 		*y = prepared
 		_, err := r.conn.search(query{base: r.base, filter: r.users(), attrs: userAttrs()}, func(e *goldap.Entry) error {
 			count++
-			return r.account(e)
+			return r.account(e, y)
 		})
 		if stop, ok := err.(stopped); ok { //nolint:errorlint // it is never wrapped
 			return stop.cause
@@ -181,10 +181,13 @@ type stopped struct{ cause error }
 
 func (s stopped) Error() string { return s.cause.Error() }
 
-func (r *reader) account(e *goldap.Entry) error {
+// account emits one account. An entry whose name cannot be kept is left out, and
+// the reading is not whole.
+func (r *reader) account(e *goldap.Entry, y *connector.Tally) error {
 	dn := normal(e.DN)
-	if dn == "" {
-		return fmt.Errorf("an account without a name: %w", connector.ErrFormat)
+	if dn == "" || fact.CheckID(factID(dn)) != nil {
+		y.Add(fmt.Errorf("the name of an account: %w", connector.ErrFormat))
+		return nil
 	}
 	if err := r.emit.Fact(scopeAccounts, factID(dn), r.fact(e, dn)); err != nil {
 		return stopped{err}
@@ -261,7 +264,7 @@ func (r *reader) refusesPlain(ctx context.Context, plain target) bool {
 		return false
 	}
 	defer c.close()
-	c.link.allow(maxAnswer, c.wait)
+	c.link.allow(c.wait)
 	_, err = c.ldap.Search(&goldap.SearchRequest{BaseDN: r.base, Scope: goldap.ScopeBaseObject, Filter: "(objectClass=*)", Attributes: []string{"1.1"}})
 	return code(err) == goldap.LDAPResultConfidentialityRequired || code(err) == goldap.LDAPResultStrongAuthRequired
 }

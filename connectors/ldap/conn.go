@@ -87,12 +87,12 @@ func (t target) dial(ctx context.Context, dial connector.Dialer) (*conn, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reach the directory: %w", err)
 	}
-	l := &link{Conn: raw, left: maxAnswer}
+	l := &link{Conn: raw}
 	c := &conn{link: l, wait: t.patience}
 	// Nothing of go-ldap takes a context: closing the socket ends whatever waits.
 	c.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
 	secure := &tls.Config{ServerName: t.name, RootCAs: t.roots, MinVersion: tls.VersionTLS12}
-	l.allow(maxAnswer, t.patience)
+	l.allow(t.patience)
 	defer l.rest()
 	if t.overTLS {
 		s := tls.Client(l, secure)
@@ -122,7 +122,7 @@ func (t target) open(ctx context.Context, dial connector.Dialer) (*conn, error) 
 	if err != nil || t.bindDN == "" {
 		return c, err
 	}
-	c.link.allow(maxAnswer, c.wait)
+	c.link.allow(c.wait)
 	defer c.link.rest()
 	if err := c.ldap.Bind(t.bindDN, t.password); err != nil {
 		err = c.meaning("sign in", err)
@@ -164,7 +164,7 @@ func (c *conn) search(q query, take func(*goldap.Entry) error) (more bool, err e
 	}
 	elsewhere := false
 	for page := 1; page <= maxPages; page++ {
-		c.link.allow(maxAnswer, c.wait)
+		c.link.allow(c.wait)
 		res, err := c.ldap.Search(req)
 		c.link.rest()
 		if res != nil {
@@ -272,9 +272,9 @@ type link struct {
 	err  error
 }
 
-func (l *link) allow(bytes int64, wait time.Duration) {
+func (l *link) allow(wait time.Duration) {
 	l.mu.Lock()
-	l.left = bytes
+	l.left = maxAnswer
 	l.mu.Unlock()
 	_ = l.SetDeadline(time.Now().Add(wait)) // a socket's deadline is the machine's time
 }

@@ -261,6 +261,13 @@ func (w *world) begins(t *testing.T) {
 	checkJSON(t, "tenant", tenant(t, m), `{
 		"name": "dc=acme,dc=test", "system": "ldap", "members": 4, "password_min_length": 12, "lockout_attempts": 3, "anonymous_access": true
 	}`)
+	for id, want := range map[string]check.Outcome{
+		"tenant-needs-long-passwords": check.Unknown, "tenant-limits-guessing": check.Pass, "tenant-refuses-strangers": check.Fail, "tenant-asks-second-factor": check.Unknown,
+	} {
+		if got := w.says(id, m, "ldap/dc=acme,dc=test"); got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
 	if d := w.collect(func(s map[string]any) { s["base"] = "" }); len(d.Facts()) != len(m.Facts()) {
 		t.Errorf("without a base: %d facts, with it %d", len(d.Facts()), len(m.Facts()))
 	}

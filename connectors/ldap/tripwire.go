@@ -52,12 +52,10 @@ func (Connector) Tripwire(ctx context.Context, run connector.Run) (map[string]st
 	hashes := map[string]string{}
 	var set []string
 	more, err := r.conn.search(query{base: r.base, filter: r.users(), attrs: userAttrs(), pages: budget}, func(e *goldap.Entry) error {
-		dn := normal(e.DN)
-		if dn == "" {
-			return fmt.Errorf("an account without a name: %w", connector.ErrFormat)
+		if dn := normal(e.DN); dn != "" {
+			set = append(set, dn)
+			hashes[accountMark+dn] = hashOf(values(e))
 		}
-		set = append(set, dn)
-		hashes[accountMark+dn] = hashOf(values(e))
 		return nil
 	})
 	if err != nil {
@@ -134,12 +132,9 @@ func (r *reader) only(ctx context.Context, dns []string) error {
 			if y.Add(err) || e == nil {
 				continue
 			}
-			if err := r.account(e); err != nil {
-				var stop stopped
-				if errors.As(err, &stop) {
-					return stop.cause
-				}
-				y.Add(err)
+			var stop stopped
+			if err := r.account(e, y); errors.As(err, &stop) {
+				return stop.cause
 			}
 		}
 		return nil

@@ -11,11 +11,14 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 )
 
+// maxText bounds a value that is kept.
+const maxText = 1000
+
 // text returns the first non-empty value among the attributes.
 func text(e *goldap.Entry, names ...string) string {
 	for _, n := range names {
 		if v := strings.TrimSpace(strings.ToValidUTF8(e.GetEqualFoldAttributeValue(n), "")); v != "" {
-			return v
+			return strings.ToValidUTF8(v[:min(len(v), maxText)], "")
 		}
 	}
 	return ""
