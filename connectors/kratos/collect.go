@@ -161,12 +161,20 @@ func (r *reader) fact(i apiIdentity, last map[string]time.Time) fact.Account {
 		LastSignIn: fact.SomeIf(at.UTC(), signedIn), NeverSignedIn: fact.SomeIf(false, signedIn),
 		Admin: isAdmin(s.List("admins"), i),
 	}
-	if slices.ContainsFunc(s.List("services"), func(w string) bool {
-		return strings.EqualFold(w, login) || strings.EqualFold(w, i.ID) || w == "schema:"+i.SchemaID
-	}) {
+	if among(s.List("services"), i, login) {
 		a.Type = fact.Some("service")
 	}
+	if outside := s.List("outside"); len(outside) > 0 {
+		a.External = fact.Some(among(outside, i, login))
+	}
 	return a
+}
+
+// among reports whether the settings list an identity by its id, sign-in name or schema.
+func among(listed []string, i apiIdentity, login string) bool {
+	return slices.ContainsFunc(listed, func(w string) bool {
+		return strings.EqualFold(w, login) || strings.EqualFold(w, i.ID) || w == "schema:"+i.SchemaID
+	})
 }
 
 // identifier is the sign-in name that Kratos itself keeps.

@@ -130,6 +130,11 @@ func meaningSettings() []connector.Field {
 			Hint:  connector.Text{"en": "Ids, sign-in names, or schema:NAME for every identity of a schema; the rest are people", "pt-BR": "Ids, nomes de entrada, ou schema:NOME para toda identidade de um schema; as demais são pessoas", "es": "Ids, nombres de entrada, o schema:NOMBRE para toda identidad de un schema; las demás son personas"},
 		},
 		{
+			Name: "outside", Type: connector.FieldList,
+			Label: connector.Text{"en": "Accounts of people from outside", "pt-BR": "Contas de pessoas de fora", "es": "Cuentas de personas de fuera"},
+			Hint:  connector.Text{"en": "Ids, sign-in names, or schema:NAME; empty: not known", "pt-BR": "Ids, nomes de entrada, ou schema:NOME; vazio: não se sabe", "es": "Ids, nombres de entrada, o schema:NOMBRE; vacío: no se sabe"},
+		},
+		{
 			Name: "admins", Type: connector.FieldList,
 			Label: connector.Text{"en": "What makes an administrator", "pt-BR": "O que faz um administrador", "es": "Qué hace a un administrador"},
 			Hint:  connector.Text{"en": "A key of metadata_admin, such as admin or role=owner, or schema:NAME; empty: not known", "pt-BR": "Uma chave de metadata_admin, como admin ou role=owner, ou schema:NOME; vazio: não se sabe", "es": "Una clave de metadata_admin, como admin o role=owner, o schema:NOMBRE; vacío: no se sabe"},

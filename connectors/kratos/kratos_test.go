@@ -23,7 +23,7 @@ import (
 func testSettings(address string) connector.Settings {
 	return connector.Settings{
 		"url": address, "token": fakeToken, "webhook_secret": fakeHook, "email_trait": "email", "name_traits": []string{"name"}, "sessions": true,
-		"services": []string{"robot@acme.test"}, "admins": []string{"role=owner"}, "name": "Employees",
+		"services": []string{"robot@acme.test"}, "admins": []string{"role=owner"}, "outside": []string{fakeID(4)}, "name": "Employees",
 	}
 }
 
@@ -110,18 +110,19 @@ func checkJSON(t *testing.T, what string, got any, want string) {
 func TestCollect(t *testing.T) {
 	m := collect(t, testRun(t, newFake(), nil))
 	checkJSON(t, "ana", account(t, m, fakeID(1)), `{
-		"login": "ana@acme.test", "name": "Ana Lima", "email": "ana@acme.test", "system": "kratos", "type": "human", "active": true, "admin": false,
+		"login": "ana@acme.test", "name": "Ana Lima", "email": "ana@acme.test", "system": "kratos", "type": "human", "active": true, "admin": false, "external": false,
 		"mfa": true, "mfa_methods": ["lookup_secret", "totp"], "created_at": "2025-03-01T12:00:00Z", "last_sign_in": "2026-02-28T12:00:00Z", "never_signed_in": false
 	}`)
 	checkJSON(t, "bob", account(t, m, fakeID(2)), `{
-		"login": "bob@acme.test", "name": "Bob Lima", "email": "bob@acme.test", "system": "kratos", "type": "human", "active": true, "admin": false,
+		"login": "bob@acme.test", "name": "Bob Lima", "email": "bob@acme.test", "system": "kratos", "type": "human", "active": true, "admin": false, "external": false,
 		"mfa": false, "mfa_methods": [], "created_at": "2025-03-01T12:00:00Z", "last_sign_in": "2026-02-26T12:00:00Z", "never_signed_in": false
 	}`)
 	if a := account(t, m, fakeID(4)); a.MFA.Known() || a.LastSignIn.Known() || a.NeverSignedIn.Known() {
 		t.Errorf("dora signs in elsewhere and has no session; got %+v, want second factor and sign-in unknown", a)
 	}
+	checkJSON(t, "dora, from outside", account(t, m, fakeID(4)).External, `true`)
 	checkJSON(t, "robot", account(t, m, fakeID(5)), `{
-		"login": "robot@acme.test", "name": "Robot Lima", "email": "robot@acme.test", "system": "kratos", "type": "service", "active": true, "admin": false,
+		"login": "robot@acme.test", "name": "Robot Lima", "email": "robot@acme.test", "system": "kratos", "type": "service", "active": true, "admin": false, "external": false,
 		"mfa": false, "mfa_methods": [], "created_at": "2025-03-01T12:00:00Z"
 	}`)
 	host := strings.TrimPrefix(m.Facts()[len(m.Facts())-1].ID, "kratos/")

@@ -41,6 +41,9 @@ func (r *reader) fact(e *goldap.Entry, dn string) fact.Account {
 		Login: fact.Some(login), Name: fact.SomeIf(name, name != ""), Email: fact.SomeIf(mail, mail != ""), System: fact.Some("ldap"),
 		Type: r.typeOf(e, dn, login),
 	}
+	if outside := r.run.Settings.List("outside"); len(outside) > 0 {
+		a.External = fact.Some(among(outside, dn, login))
+	}
 	if at, ok := moment(e, "whenCreated", "createTimestamp"); ok {
 		a.CreatedAt = fact.Some(at)
 	}
@@ -162,15 +165,20 @@ func (r *reader) memberships(e *goldap.Entry, dn string, a *fact.Account) {
 	a.Admin = fact.SomeIf(admin, admin || r.groups.knowsAdmins(named))
 }
 
+// among reports whether an account is one that the settings list by sign-in name,
+// by entry or by branch.
+func among(listed []string, dn, login string) bool {
+	return slices.ContainsFunc(listed, func(n string) bool {
+		at := normal(n)
+		return strings.EqualFold(n, login) || at != "" && (at == dn || strings.HasSuffix(dn, ","+at))
+	})
+}
+
 // typeOf says whose an account is. A directory seldom tells programs from
 // people; the settings can.
 func (r *reader) typeOf(e *goldap.Entry, dn, login string) fact.Opt[string] {
 	named := r.run.Settings.List("services")
-	service := isClass(e, "msDS-GroupManagedServiceAccount", "msDS-ManagedServiceAccount") || r.services[dn] ||
-		slices.ContainsFunc(named, func(n string) bool {
-			at := normal(n)
-			return strings.EqualFold(n, login) || at != "" && (at == dn || strings.HasSuffix(dn, ","+at))
-		})
+	service := isClass(e, "msDS-GroupManagedServiceAccount", "msDS-ManagedServiceAccount") || r.services[dn] || among(named, dn, login)
 	switch {
 	case service:
 		return fact.Some("service")

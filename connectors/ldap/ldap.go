@@ -119,6 +119,11 @@ func meaningSettings() []connector.Field {
 			Hint:  connector.Text{"en": "Such as (employeeType=service); the rest are people", "pt-BR": "Como (employeeType=service); as demais são pessoas", "es": "Como (employeeType=service); las demás son personas"},
 		},
 		{
+			Name: "outside", Type: connector.FieldList,
+			Label: connector.Text{"en": "Accounts of people from outside", "pt-BR": "Contas de pessoas de fora", "es": "Cuentas de personas de fuera"},
+			Hint:  connector.Text{"en": "Sign-in names, entries or a branch; empty: not known", "pt-BR": "Nomes de entrada, entradas ou um ramo; vazio: não se sabe", "es": "Nombres de entrada, entradas o una rama; vacío: no se sabe"},
+		},
+		{
 			Name: "admin_groups", Type: connector.FieldList,
 			Label: connector.Text{"en": "Groups of administrators", "pt-BR": "Grupos de administradores", "es": "Grupos de administradores"},
 			Hint:  connector.Text{"en": "Names or entries; empty: those of Active Directory itself, elsewhere not known", "pt-BR": "Nomes ou entradas; vazio: os do próprio Active Directory, fora dele não se sabe", "es": "Nombres o entradas; vacío: los del propio Active Directory, fuera de él no se sabe"},

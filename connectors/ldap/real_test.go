@@ -279,6 +279,8 @@ func (w *world) begins(t *testing.T) {
 		s["service_filter"] = "(objectClass=simpleSecurityObject)"
 	})
 	checkJSON(t, "types by filter", []any{account(t, typed, "ana").Type, data[fact.Account](t, typed, "ldap/"+prumoDN).Type}, `["human", "service"]`)
+	outside := w.collect(func(s map[string]any) { s["outside"] = []string{"CAROL", "ou=guests," + w.Base} })
+	checkJSON(t, "from outside", []any{account(t, outside, "ana").External, account(t, outside, "carol").External, account(t, m, "ana").External}, `[false, true, null]`)
 	if a := account(t, w.collect(func(s map[string]any) { delete(s, "services") }), "ana"); a.Type.Known() {
 		t.Error("nobody said who is a program, and yet it is known")
 	}
