@@ -28,6 +28,7 @@ type reader struct {
 	base string
 
 	system   string
+	why      string // why nothing can be read, where the usual words do not tell
 	policies policies
 	groups   *groups         // nil: not read whole
 	services map[string]bool // normal names that the filter of services found; nil: no filter, or not read
@@ -107,6 +108,9 @@ func (r *reader) everything(ctx context.Context) error {
 // connect signs in and finds the base.
 func (r *reader) connect(ctx context.Context) error {
 	c, err := r.to.open(ctx, r.run.Dial)
+	if errors.Is(err, errNoTLS) {
+		r.why = errNoTLS.Error()
+	}
 	if err != nil {
 		return err
 	}
@@ -208,6 +212,9 @@ func (r *reader) scoped(name string, f func(*connector.Tally) error) error {
 	}
 	reading, d := y.Result()
 	d.Status = 0
+	if r.why != "" {
+		d.Why = r.why
+	}
 	return r.emit.Close(name, reading, d)
 }
 

@@ -108,12 +108,27 @@ func (t target) dial(ctx context.Context, dial connector.Dialer) (*conn, error) 
 	c.ldap.Start()
 	if t.startTLS {
 		if err := c.ldap.StartTLS(secure); err != nil {
-			err = c.meaning("encrypt the connection", err)
+			err = c.unencrypted(err)
 			c.close()
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// errNoTLS means that the directory offers no encryption where it was asked for.
+var errNoTLS = errors.New("the directory offers no encryption; use ldaps, or set it up")
+
+// unencrypted tells why StartTLS failed. go-ldap keeps only the text of what was
+// wrong with a certificate.
+func (c *conn) unencrypted(err error) error {
+	if code(err) != goldap.ErrorNetwork {
+		return fmt.Errorf("encrypt the connection: %w", errNoTLS)
+	}
+	if strings.Contains(err.Error(), "failed to verify certificate") {
+		return fmt.Errorf("encrypt the connection: %w", &tls.CertificateVerificationError{Err: errors.New("it was not accepted")})
+	}
+	return c.meaning("encrypt the connection", err)
 }
 
 // open connects and signs in.

@@ -150,6 +150,31 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
+// A directory without encryption is left before the password is sent.
+func TestNoEncryptionOffered(t *testing.T) {
+	said := make(chan string, 10)
+	run := stranger(t, func(c net.Conn) {
+		b := make([]byte, 512)
+		n, _ := c.Read(b)
+		_, _ = c.Write([]byte{0x30, 0x0c, 0x02, 0x01, 0x01, 0x78, 0x07, 0x0a, 0x01, 0x02, 0x04, 0x00, 0x04, 0x00})
+		more, _ := c.Read(b[n:])
+		said <- string(b[:n+more])
+	})
+	run.Settings["plain"], run.Settings["bind_dn"], run.Settings["password"] = false, "cn=prumo", "secret-of-one-test"
+	m := connector.Record()
+	if err := New().Collect(t.Context(), run, m); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range m.Scopes() {
+		if s.Reading != fact.Partial || s.Detail.Why != errNoTLS.Error() {
+			t.Errorf("scope %+v", s)
+		}
+	}
+	if got := <-said; strings.Contains(got, "secret-of-one-test") {
+		t.Error("the password was sent without encryption")
+	}
+}
+
 // A cancelled reading ends at once.
 func TestCancelled(t *testing.T) {
 	run := stranger(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)); time.Sleep(3 * time.Second) })

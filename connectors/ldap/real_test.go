@@ -417,10 +417,12 @@ func (w *world) refused(t *testing.T) {
 			t.Errorf("a forbidden network: scope %+v", s)
 		}
 	}
-	m = w.collect(func(s map[string]any) { delete(s, "ca") })
-	for _, s := range m.Scopes() {
-		if s.Reading != fact.Partial || !strings.Contains(s.Detail.Why, "certificate") {
-			t.Errorf("an unknown authority: scope %+v", s)
+	for _, url := range []string{"ldaps://" + w.TLSAddr, "ldap://" + w.Addr} {
+		m = w.collect(func(s map[string]any) { delete(s, "ca"); s["url"] = url })
+		for _, s := range m.Scopes() {
+			if s.Reading != fact.Partial || !strings.Contains(s.Detail.Why, "certificate") {
+				t.Errorf("an unknown authority at %s: scope %+v", url, s)
+			}
 		}
 	}
 }
