@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"prumo.dev/prumo/internal/connector"
@@ -22,14 +21,14 @@ type denial struct {
 // denials of one query.
 type denials []denial
 
-// of returns the refusal of a field somewhere below an alias, or of the alias
+// of returns the refusal of a field, wherever below an alias, or of the alias
 // itself or all of the query.
 func (d denials) of(alias, field string) error {
 	for _, x := range d {
 		if len(x.path) > 0 && x.path[0] != alias {
 			continue
 		}
-		if len(x.path) <= 1 || field != "" && slices.Contains(x.path[1:], field) {
+		if len(x.path) <= 1 || x.path[len(x.path)-1] == field {
 			return &connector.StatusError{Status: x.status, Path: "/graphql"}
 		}
 	}

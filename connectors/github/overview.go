@@ -24,12 +24,16 @@ type overview struct {
 		Target *struct {
 			OID string `json:"oid"`
 		} `json:"target"`
+		Rule *struct {
+			Pattern string `json:"pattern"`
+		} `json:"branchProtectionRule"`
 	} `json:"defaultBranchRef"`
 	Root      *tree   `json:"root"`
 	Hidden    *tree   `json:"hidden"`
 	Docs      *tree   `json:"docs"`
 	Workflows *tree   `json:"workflows"`
 	Merged    *latest `json:"merged"`
+	hidden    bool    // whether a rule of classic protection is there is not shown
 	err       error
 }
 
@@ -57,6 +61,11 @@ type entry struct {
 
 func (v overview) empty() bool { return v.err == nil && v.Empty != nil && *v.Empty }
 
+// bare reports that no rule of classic protection guards the default branch.
+func (v overview) bare() bool {
+	return v.err == nil && !v.hidden && v.Branch != nil && v.Branch.Rule == nil
+}
+
 func (v overview) head() string {
 	if v.Branch == nil || v.Branch.Target == nil {
 		return ""
@@ -69,7 +78,7 @@ fragment view on Repository {
   databaseId
   isEmpty
   hasVulnerabilityAlertsEnabled
-  defaultBranchRef { name target { oid } }
+  defaultBranchRef { name target { oid } branchProtectionRule { pattern } }
   root: object(expression: "HEAD:") { ... on Tree { entries { name type } } }
   hidden: object(expression: "HEAD:.github") { ... on Tree { entries { name type } } }
   docs: object(expression: "HEAD:docs") { ... on Tree { entries { name type } } }
@@ -110,6 +119,7 @@ func (r *reader) overviews(ctx context.Context, org string, repos []repo) map[st
 				v.err = refused
 			}
 		}
+		v.hidden = denied.of(alias, "branchProtectionRule") != nil
 		out[x.FullName] = v
 	}
 	return out

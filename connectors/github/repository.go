@@ -47,7 +47,7 @@ func (r *reader) repository(ctx context.Context, org string, x repo, v overview,
 	g := r.grants(ctx, x.FullName)
 	guard := r.guards(ctx, org, x, v, g.access())
 	r.guarded[x.FullName] = guard
-	scanned, scanErr := r.scanned(ctx, org, x.FullName)
+	scanned, scanErr := r.scanned(ctx, org, x.FullName, v)
 	reporting, reportErr := r.reporting(ctx, org, x)
 	whole := true
 	for _, e := range []struct {
@@ -253,13 +253,18 @@ func (r *reader) actions(ctx context.Context, org, full string) actionsSettings 
 
 // scanned reads when a code scanner last reported. Where code scanning is off
 // or nothing ever reported, GitHub says so in words.
-func (r *reader) scanned(ctx context.Context, org, full string) (fact.Opt[time.Time], error) {
+func (r *reader) scanned(ctx context.Context, org, full string, v overview) (fact.Opt[time.Time], error) {
+	key := "not scanned " + full + " " + v.head()
+	if none := false; r.recall(key, &none) && none {
+		return fact.Opt[time.Time]{}, nil // until the next commit, or for a day
+	}
 	found, err := get[[]analysis](ctx, r.api, org, repoPath(full)+"/code-scanning/analyses?per_page=1")
 	status, words := said(err)
 	words = strings.ToLower(words)
 	switch {
 	case status == http.StatusNotFound && strings.HasPrefix(words, "no analysis found"),
 		status == http.StatusForbidden && (strings.Contains(words, "must be enabled for this repository") || strings.Contains(words, "code scanning is not enabled")):
+		r.keep(key, true)
 		return fact.Opt[time.Time]{}, nil
 	case err != nil:
 		return fact.Opt[time.Time]{}, fmt.Errorf("code scanning of %s: %w", full, err)
@@ -306,18 +311,11 @@ func (r *reader) guards(ctx context.Context, org string, x repo, v overview, a a
 		return g
 	}
 	branch := url.PathEscape(x.DefaultBranch)
-	c, err := get[classic](ctx, r.api, org, repoPath(x.FullName)+"/branches/"+branch+"/protection")
-	status, words := said(err)
-	bare := status == http.StatusNotFound && words == notProtected
-	switch {
-	case status == http.StatusNotFound && words == noBranch:
+	c, bare, err := r.classic(ctx, org, x, v)
+	if errors.Is(err, errNoBranch) {
 		return g
-	case bare:
-	case err != nil:
-		g.classicErr = fmt.Errorf("protection of %s: %w", x.FullName, err)
-	case c.Admins == nil || c.ForcePush == nil || c.Deletion == nil:
-		g.classicErr = fmt.Errorf("protection of %s: %w", x.FullName, connector.ErrFormat)
 	}
+	g.classicErr = err
 	layers, err := r.ruleLayers(ctx, org, x.FullName, branch)
 	g.rulesErr = err
 	enabled := fact.SomeIf(len(layers) > 0, len(layers) > 0 || g.rulesErr == nil)
@@ -336,6 +334,31 @@ func (r *reader) guards(ctx context.Context, org string, x repo, v overview, a a
 	return g
 }
 
+// classic reads classic protection. Where it said that there is none, and
+// GraphQL goes on saying so, it is not asked again for a day: GitHub counts an
+// answer of 404 against the limit, however often it is the same.
+func (r *reader) classic(ctx context.Context, org string, x repo, v overview) (c classic, bare bool, err error) {
+	key := "bare " + x.FullName + " " + x.DefaultBranch
+	if v.bare() && r.recall(key, &bare) && bare {
+		return c, true, nil
+	}
+	c, err = get[classic](ctx, r.api, org, repoPath(x.FullName)+"/branches/"+url.PathEscape(x.DefaultBranch)+"/protection")
+	switch status, words := said(err); {
+	case status == http.StatusNotFound && words == noBranch:
+		return c, false, errNoBranch
+	case status == http.StatusNotFound && words == notProtected:
+		if v.bare() {
+			r.keep(key, true)
+		}
+		return c, true, nil
+	case err != nil:
+		return c, false, fmt.Errorf("protection of %s: %w", x.FullName, err)
+	case c.Admins == nil || c.ForcePush == nil || c.Deletion == nil:
+		return c, false, fmt.Errorf("protection of %s: %w", x.FullName, connector.ErrFormat)
+	}
+	return c, false, nil
+}
+
 func (r *reader) ruleLayers(ctx context.Context, org, full, branch string) ([]layer, error) {
 	rules, err := list[rule](ctx, r.api, org, repoPath(full)+"/rules/branches/"+branch)
 	if err != nil {
@@ -351,4 +374,7 @@ func (r *reader) ruleLayers(ctx context.Context, org, full, branch string) ([]la
 	return rulesLayers(rules, who)
 }
 
-var errNoOverview = errors.New("not among the answers")
+var (
+	errNoOverview = errors.New("not among the answers")
+	errNoBranch   = errors.New("the branch is not there")
+)

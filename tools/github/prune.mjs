@@ -89,6 +89,10 @@ while (pending.length) {
 fs.writeFileSync(path.join(to, 'openapi.json'), JSON.stringify(out) + '\n')
 fs.writeFileSync(path.join(to, 'examples.json'), JSON.stringify(examples) + '\n')
 
+// The answer of /app/installations is written out there with "allOf" a user and an enterprise, where the component says "anyOf".
+out.paths['/app/installations'].get.responses['200'].content['application/json'].schema.items = { $ref: '#/components/schemas/installation' }
+fs.writeFileSync(path.join(to, 'openapi.json'), JSON.stringify(out) + '\n')
+
 // ---- GraphQL: these types with their fields, as far as the fields lead to one of them.
 const keep = new Set(['Query', 'Organization', 'OrganizationMemberConnection', 'OrganizationMemberEdge', 'OrganizationMemberRole', 'User', 'Actor', 'Bot',
   'Repository', 'RepositoryVisibility', 'Ref', 'GitObject', 'Tree', 'TreeEntry', 'Blob', 'Commit', 'GitActor', 'GitSignature', 'CommitConnection', 'CommitHistoryConnection',
