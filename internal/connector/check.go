@@ -134,16 +134,28 @@ func toText(raw any) (any, error) {
 	return s, nil
 }
 
-// toDocument keeps a text as it is and writes anything else as YAML.
+// toDocument keeps a text as it is, but for the ends of its lines and empty
+// ones around it, and writes anything else as YAML.
 func toDocument(raw any) (any, error) {
-	if _, ok := raw.(string); ok {
-		return toText(raw)
+	text, ok := raw.(string)
+	if !ok {
+		b, err := yaml.Marshal(raw)
+		if err != nil {
+			return nil, errors.New("must be YAML")
+		}
+		text = string(b)
 	}
-	text, err := yaml.Marshal(raw)
-	if err != nil {
-		return nil, errors.New("must be YAML")
+	if _, err := toText(text); err != nil {
+		return nil, err
 	}
-	return toText(string(text))
+	text = strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), " \t\n")
+	for line, rest, more := strings.Cut(text, "\n"); more && strings.TrimSpace(line) == ""; line, rest, more = strings.Cut(text, "\n") {
+		text = rest
+	}
+	if strings.TrimSpace(text) == "" {
+		return nil, nil //nolint:nilnil // an empty text sets nothing
+	}
+	return text, nil
 }
 
 // toCommand keeps a program's arguments as they are, empty ones too. One text

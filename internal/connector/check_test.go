@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
 )
 
 func testInfo() Info {
@@ -149,9 +150,14 @@ func TestCheckDocument(t *testing.T) {
 	for name, raw := range map[string]any{
 		"yaml": []any{map[string]any{"scope": "people"}},
 		"text": "- scope: people\n",
+		"form": "\r\n  - scope: people\r\n    kind: person\r\n",
 	} {
 		s, err := Check(info, map[string]any{"maps": raw}, FromFile)
-		if err != nil || !strings.Contains(s.Text("maps"), "scope: people") {
+		var list []map[string]any
+		if err == nil {
+			err = yaml.Unmarshal([]byte(s.Text("maps")), &list)
+		}
+		if err != nil || len(list) != 1 || list[0]["scope"] != "people" {
 			t.Errorf("%s: %q, %v", name, s.Text("maps"), err)
 		}
 	}

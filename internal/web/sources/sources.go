@@ -187,6 +187,8 @@ func fields(e *ui.Env, info connector.Info, typed map[string][]string) []ui.Fiel
 			u.Type, u.Checked = "checkbox", u.Value == "true"
 		case connector.FieldList:
 			u.Type, u.Hint = "list", join(u.Hint, e.T("sources.list.hint"))
+		case connector.FieldDocument:
+			u.Type = "document"
 		case connector.FieldMap:
 			u.Type, u.Hint = "list", join(u.Hint, e.T("sources.map.hint"))
 		}
@@ -274,6 +276,9 @@ func draft(r *web.Request, info connector.Info) (Draft, ui.Errors) {
 
 // value turns what was typed into what a setting holds; nil: nothing was typed.
 func value(t connector.FieldType, s string) (any, error) {
+	if t == connector.FieldDocument && strings.TrimSpace(s) != "" {
+		return s, nil // its first line may be indented
+	}
 	s = strings.TrimSpace(s)
 	switch {
 	case t == connector.FieldBool:

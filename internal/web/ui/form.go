@@ -9,7 +9,7 @@ type Field struct {
 	Name     string
 	Label    string
 	Hint     string
-	Type     string // text, url, email, password, number, date, textarea, select, checkbox, list; empty: text
+	Type     string // text, url, email, password, number, date, textarea, select, checkbox, list, document; empty: text
 	Value    string
 	Options  []Option
 	Optional bool
