@@ -29,8 +29,8 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 		SetOwner: func(ctx context.Context, by, source, id, owner string) error {
 			return shown(e.SetOwner(ctx, by, api.OwnerInput{Source: source, Fact: id, Owner: owner}))
 		},
-		SetDue: func(ctx context.Context, _, finding string, due time.Time) error {
-			return shown(e.heard(e.in.db.SetDue(ctx, finding, due)))
+		SetDue: func(ctx context.Context, by, finding string, due time.Time) error {
+			return shown(e.heard(e.mon.SetDue(ctx, finding, due, by)))
 		},
 		Catalogue: web.Catalogue{Checks: e.checks.Load, Library: e.library, Connectors: e.infos(), Manifest: e.manifest},
 	})

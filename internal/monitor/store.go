@@ -29,6 +29,7 @@ type Tx interface {
 	findingTx
 	checkTx
 	exceptionTx
+	silenceTx
 
 	// Save writes everything that c holds.
 	Save(ctx context.Context, c *Changes) error

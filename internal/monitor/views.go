@@ -80,6 +80,7 @@ type Finding struct {
 	Cause      string
 	Actor      string // who changed it, where the source says so
 	Deliveries int
+	Silences   []Silence // acknowledgements and mutes that hold now
 }
 
 // A FactView is a fact as stored.

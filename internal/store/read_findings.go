@@ -236,11 +236,21 @@ func (l *findingList) full(ctx context.Context, ids []int64) (map[int64]monitor.
 	rows, err := gather(ctx, l.tx, nil, ids, func(in string) string {
 		return "SELECT " + findingColumns + " FROM finding g" + findingFrom + "WHERE g.id IN " + in
 	}, l.c.scanFinding)
+	if err != nil {
+		return nil, err
+	}
+	var held map[int64][]monitor.Silence
+	if !l.c.past && !l.f.ClosedOnly {
+		if held, err = l.tx.silenced(ctx, l.c.now, ids); err != nil {
+			return nil, err
+		}
+	}
 	out := make(map[int64]monitor.Finding, len(rows))
 	for _, x := range rows {
+		x.g.Silences = held[x.id]
 		out[x.id] = x.g
 	}
-	return out, err
+	return out, nil
 }
 
 // factIDs finds the facts and sets that have an id, whatever their kind and source.
@@ -264,7 +274,9 @@ func (db *DB) Finding(ctx context.Context, id string) (g monitor.Finding, found 
 			return err
 		}
 		g, found = all[0].g, true
-		return nil
+		held, err := tx.silenced(ctx, c.now, []int64{all[0].id})
+		g.Silences = held[all[0].id]
+		return err
 	})
 	if err != nil {
 		return g, false, fmt.Errorf("find finding %s: %w", id, err)
