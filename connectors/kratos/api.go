@@ -3,6 +3,7 @@ package kratos
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,8 +16,9 @@ import (
 )
 
 const (
-	pageSize = 500 // Kratos gives up to 1,000
-	maxPages = 4000
+	pageSize  = 500 // Kratos gives up to 1,000
+	smallPage = 20  // where identities carry so much that a page is too long
+	maxPages  = 4000
 )
 
 // withFactors makes Kratos' lists show which credentials each identity has. It
@@ -61,8 +63,16 @@ type page[T any] struct {
 }
 
 func fetchPage[T any](ctx context.Context, a api, path, token string) (page[T], error) {
+	p, err := fetchSized[T](ctx, a, path, token, pageSize)
+	if errors.Is(err, connector.ErrTooLarge) {
+		return fetchSized[T](ctx, a, path, token, smallPage)
+	}
+	return p, err
+}
+
+func fetchSized[T any](ctx context.Context, a api, path, token string, size int) (page[T], error) {
 	p := page[T]{total: -1}
-	address := path + "&page_size=" + strconv.Itoa(pageSize)
+	address := path + "&page_size=" + strconv.Itoa(size)
 	if token != "" {
 		address += "&page_token=" + url.QueryEscape(token)
 	}

@@ -144,6 +144,24 @@ func TestOddIdentity(t *testing.T) {
 	}
 }
 
+// Identities that carry much are read in smaller pages.
+func TestLongPages(t *testing.T) {
+	f := newFake()
+	run := testRun(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("page_size") == "500" {
+			_, _ = w.Write([]byte("[" + strings.Repeat(" ", 17<<20) + "]"))
+			return
+		}
+		f.ServeHTTP(w, r)
+	}), nil)
+	m := collect(t, run)
+	for _, s := range m.Scopes() {
+		if s.Reading != fact.Complete || len(m.Facts()) != 6 {
+			t.Errorf("scope %s is %s (%s) with %d facts", s.Scope.Name, s.Reading, s.Detail.Why, len(m.Facts()))
+		}
+	}
+}
+
 // The rules of aal2, and what Kratos does not know.
 func TestJudge(t *testing.T) {
 	key := func(passwordless bool) apiCredential {
