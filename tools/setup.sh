@@ -4,8 +4,8 @@
 # repository and built once; running this again is quick.
 #
 #   tools/setup.sh            everything
-#   tools/setup.sh NAME...    only these: apt gitea kratos mailpit toxiproxy
-#                             gitleaks lint templ npm
+#   tools/setup.sh NAME...    only these: apt gitea kratos kube-apiserver mailpit
+#                             toxiproxy gitleaks lint templ npm
 #
 # PRUMO_TOOLS names the folder (default: $HOME/.cache/prumo-tools).
 set -euo pipefail
@@ -68,6 +68,7 @@ apt() {
   have nice || want+=(coreutils)
   have slapd || [ -x /usr/sbin/slapd ] || want+=(slapd)
   have ldapadd || want+=(ldap-utils)
+  have etcd || want+=(etcd-server)
   if [ ${#want[@]} -eq 0 ]; then return; fi
   have apt-get || die "missing: ${want[*]}; install them with this system's package manager"
   if [ "$(id -u)" -ne 0 ]; then
@@ -103,6 +104,11 @@ one() {
     apt) apt ;;
     gitea) gotool gitea code.gitea.io/gitea code.gitea.io/gitea -tags 'sqlite sqlite_unlock_notify' ;;
     kratos) gotool kratos github.com/ory/kratos github.com/ory/kratos -tags sqlite ;;
+    kube-apiserver) # it is told its version, or it would say v0.0.0
+      local v
+      v=$(version kube-apiserver k8s.io/kubernetes)
+      CGO_ENABLED=0 gotool kube-apiserver k8s.io/kubernetes k8s.io/kubernetes/cmd/kube-apiserver \
+        -ldflags "-X k8s.io/component-base/version.gitVersion=$v" ;;
     mailpit) CGO_ENABLED=0 gotool mailpit github.com/axllent/mailpit github.com/axllent/mailpit ;;
     toxiproxy) CGO_ENABLED=0 gotool toxiproxy github.com/Shopify/toxiproxy/v2 github.com/Shopify/toxiproxy/v2/cmd/server ;;
     gitleaks) CGO_ENABLED=0 gotool gitleaks github.com/zricethezav/gitleaks/v8 github.com/zricethezav/gitleaks/v8 ;;
@@ -114,13 +120,13 @@ one() {
       NAME=govulncheck gotool lint golang.org/x/vuln golang.org/x/vuln/cmd/govulncheck
       unset CGO_ENABLED ;;
     npm) npm_packages ;;
-    *) die "unknown part $1; one of: apt gitea kratos mailpit toxiproxy gitleaks lint templ npm" ;;
+    *) die "unknown part $1; one of: apt gitea kratos kube-apiserver mailpit toxiproxy gitleaks lint templ npm" ;;
   esac
 }
 
 have go || die "go is not installed"
 exec 9>"$tools/.lock"
 if have flock; then flock 9; fi
-if [ $# -eq 0 ]; then set -- apt mailpit toxiproxy gitleaks templ npm lint kratos gitea; fi
+if [ $# -eq 0 ]; then set -- apt mailpit toxiproxy gitleaks templ npm lint kratos kube-apiserver gitea; fi
 for part in "$@"; do one "$part"; done
 say "ready in $tools ($((SECONDS - started)) s)"

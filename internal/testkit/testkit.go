@@ -37,6 +37,8 @@ func modules(name string) (dir, module string, ok bool) {
 		return "gitea", "code.gitea.io/gitea", true
 	case "kratos":
 		return "kratos", "github.com/ory/kratos", true
+	case "kube-apiserver":
+		return "kube-apiserver", "k8s.io/kubernetes", true
 	case "mailpit":
 		return "mailpit", "github.com/axllent/mailpit", true
 	case "toxiproxy":
