@@ -7,6 +7,7 @@ import (
 	"prumo.dev/prumo/connectors/git"
 	"prumo.dev/prumo/connectors/gitea"
 	"prumo.dev/prumo/connectors/host"
+	"prumo.dev/prumo/connectors/http"
 	"prumo.dev/prumo/connectors/kratos"
 	"prumo.dev/prumo/connectors/ldap"
 	"prumo.dev/prumo/connectors/postgres"
@@ -24,6 +25,7 @@ func All() []connector.Connector {
 		kratos.New(),
 		ldap.New(),
 		postgres.New(),
+		http.New(),
 		push.New(),
 	}
 }

@@ -11,7 +11,8 @@ import (
 )
 
 type sourcesCmd struct {
-	Manifest manifestCmd `cmd:"" help:"Print the least that each system must grant for the checks in force."`
+	Manifest manifestCmd    `cmd:"" help:"Print the least that each system must grant for the checks in force."`
+	Test     sourcesTestCmd `cmd:"" help:"Check the sources of a prumo.yaml and run the examples of their maps, without asking any system."`
 }
 
 type manifestCmd struct {

@@ -167,7 +167,7 @@ func (c checkCmd) read(ctx context.Context, p Process, fc fileConfig, now time.T
 // readOnce reads one source into fact lines.
 func readOnce(ctx context.Context, p Process, s collect.Source, now time.Time, buf *bytes.Buffer, incomplete map[string]string) error {
 	rec := connector.Record()
-	run := connector.Run{Source: s.Name, Settings: s.Settings, HTTP: s.HTTP, Dial: s.Dial, Now: func() time.Time { return time.Now().UTC() }, Log: slog.New(slog.DiscardHandler)}
+	run := connector.Run{Source: s.Name, Settings: s.Settings, HTTP: s.HTTP, Dial: s.Dial, Now: func() time.Time { return time.Now().UTC() }, Log: slog.New(slog.DiscardHandler), Stdin: p.Stdin}
 	info := s.Connector.Info()
 	if err := s.Connector.Collect(ctx, run, rec); err != nil {
 		_, _ = fmt.Fprintf(p.Stderr, "%s: %s\n", s.Name, oneLine(err))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"prumo.dev/prumo/internal/collect"
@@ -116,26 +117,43 @@ func fromFile(cfg *config.Config, connectors map[string]connector.Connector) ([]
 	return rows, problems
 }
 
+// absolute makes paths absolute: those of the file are relative to its folder,
+// also the one that a setting falls back to. A program that is named without a
+// slash is looked for where the system keeps its own; - is standard input.
 func absolute(info connector.Info, settings map[string]any, dir string) {
+	whole := func(p string) string {
+		if abs, err := filepath.Abs(filepath.Join(dir, p)); err == nil && !filepath.IsAbs(p) {
+			return abs
+		}
+		return p
+	}
 	for _, f := range info.Fields {
-		if p, ok := settings[f.Name].(string); ok && f.Type == connector.FieldPath && p != "" && !filepath.IsAbs(p) {
-			abs, err := filepath.Abs(filepath.Join(dir, p))
-			if err == nil {
-				settings[f.Name] = abs
+		v := settings[f.Name]
+		if v == nil && f.Type == connector.FieldPath {
+			v = f.Default
+		}
+		switch v := v.(type) {
+		case string:
+			program := f.Type == connector.FieldCommand && strings.Contains(v, "/")
+			if program || f.Type == connector.FieldPath && v != "" && v != "-" {
+				settings[f.Name] = whole(v)
+			}
+		case []any:
+			if first, ok := first(v).(string); ok && f.Type == connector.FieldCommand && strings.Contains(first, "/") {
+				settings[f.Name] = append([]any{whole(first)}, v[1:]...)
 			}
 		}
 	}
 }
 
-func oneLine(err error) string {
-	b := []byte(err.Error())
-	for i, c := range b {
-		if c == '\n' {
-			b[i] = ' '
-		}
+func first(list []any) any {
+	if len(list) == 0 {
+		return nil
 	}
-	return string(b)
+	return list[0]
 }
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // merge lays the three origins of sources over each other: a name of the file
 // wins over the same name of the defaults, and the console's over neither.

@@ -39,8 +39,6 @@ type Map struct {
 	Kind  fact.Kind         //
 	Extra map[string]string // what the connector asks beside the mapping: its query, its path
 
-	Examples int // how many it carries; all of them hold
-
 	id     cel.Program
 	when   cel.Program // nil: every row
 	fields []field
@@ -143,7 +141,7 @@ func parseOne(env *cel.Env, n *yaml.Node, extra []string) (*Map, []error) {
 	if err := rest.Decode(&t); err != nil {
 		return nil, []error{fmt.Errorf("it cannot be read: %s", strings.TrimPrefix(err.Error(), "yaml: "))}
 	}
-	m := &Map{Name: t.Scope, Extra: own, Examples: len(t.Examples)}
+	m := &Map{Name: t.Scope, Extra: own}
 	if t.Scope == "" {
 		problems = append(problems, errors.New("scope is missing; name the part of the source that it reads, such as people"))
 	} else if err := fact.CheckText("scope", t.Scope, fact.MaxScope); err != nil {
