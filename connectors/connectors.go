@@ -9,6 +9,7 @@ import (
 	"prumo.dev/prumo/connectors/host"
 	"prumo.dev/prumo/connectors/http"
 	"prumo.dev/prumo/connectors/kratos"
+	"prumo.dev/prumo/connectors/kubernetes"
 	"prumo.dev/prumo/connectors/ldap"
 	"prumo.dev/prumo/connectors/postgres"
 	"prumo.dev/prumo/connectors/push"
@@ -23,6 +24,7 @@ func All() []connector.Connector {
 		git.New(),
 		gitea.New(),
 		kratos.New(),
+		kubernetes.New(),
 		ldap.New(),
 		postgres.New(),
 		http.New(),
