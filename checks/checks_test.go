@@ -183,13 +183,13 @@ func TestMessagesAreWhole(t *testing.T) {
 
 // An id starts with the thing that it speaks of and says what is true of it.
 func TestIDsReadAsClaims(t *testing.T) {
-	things := []string{"security-txt", "merged-change", "deploy-key", "admins", "leaver", "service-account", "timer", "alerts", "exceptions", "settings"}
+	things := []string{"security-txt", "merged-change", "deploy-key", "admins", "leaver", "service-account", "timer", "alerts", "exceptions", "settings", "exposed-secret", "report", "token"}
 	for _, k := range fact.Kinds() {
-		things = append(things, strings.ReplaceAll(k.Name, "_", "-"))
+		things = append(things, strings.ReplaceAll(k.Name, "_", "-"), strings.ReplaceAll(k.Plural, "_", "-"))
 	}
 	claims := strings.Fields(`is are has have cannot came passed approved protected listed needs dismisses refuses bind
 		locks runs holds keeps asks restarted updates encrypted on in only without installed supported used pinned strong
-		sends redirects limits forbids sees signs rejects`)
+		sends redirects limits forbids sees signs rejects takes watches gives ends belongs was binds`)
 	for _, c := range load(t).All() {
 		ok := slices.ContainsFunc(things, func(thing string) bool {
 			said, found := strings.CutPrefix(c.ID, thing+"-")

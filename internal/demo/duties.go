@@ -73,6 +73,25 @@ func (w *world) weaknesses() {
 		})
 		t.born = found
 	}
+	w.alerts()
+}
+
+// alerts invents what the forge itself found and was told: a secret in the
+// code, and reports of which one waits.
+func (w *world) alerts() {
+	exposed := w.ago(30 * time.Hour)
+	w.vary("forge", "alerts", "forge/quillwort/scratch/secret/1", func(at time.Time) fact.Data {
+		return fact.Vulnerability{
+			Title: some("Invented access key in config.example"), Type: some("secret"), Severity: some("critical"), Open: some(true), State: some("open"),
+			Repository: some(w.repos[len(w.repos)-1].id), FoundAt: some(exposed),
+		}
+	}).born = exposed
+	for i, days := range []int{2, 9, 40} {
+		w.add("forge", "alerts", fmt.Sprintf("forge/quillwort/public-sdk/report/%d", i+1), fact.Vulnerability{
+			Advisory: some(fmt.Sprintf("REPORT-%d", i+1)), Title: some("Invented report no. " + fmt.Sprint(i+1)), Type: some("report"), Open: some(true),
+			State: some([]string{"triage", "triage", "draft"}[i]), Severity: some("medium"), Repository: some(w.repos[24].id), FoundAt: some(w.ago(time.Duration(days) * day)),
+		})
+	}
 }
 
 // watchers invents log sources and sensors; one sensor stopped yesterday.

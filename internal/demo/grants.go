@@ -13,7 +13,7 @@ func (w *world) tenants() {
 	loose := w.trouble("forge", 9, 0) // somebody let every member write
 	w.vary("forge", "organisation", "forge/quillwort", func(at time.Time) fact.Data {
 		f := fact.Tenant{
-			Name: some("quillwort"), System: some("forge"), MFARequired: some(true), BasePermission: some("read"), MembersCreatePublic: some(false),
+			Name: some("quillwort"), System: some("gitea"), MFARequired: some(true), BasePermission: some("read"), MembersCreatePublic: some(false),
 			MembersCreate: some(true), MembersDelete: some(false), MembersInviteOutside: some(false), Members: some(int64(len(w.staff))),
 			Admins: some([]string{w.staff[0].login, w.staff[3].login, w.staff[9].login}), Outside: some([]string{"partner-1", "partner-2", "partner-3", "partner-4"}),
 			Apps: some([]string{"release-robot", "dependency-robot"}), ActionsAllowed: some("selected"), ActionsPinned: some(false), TokenReadOnly: some(true),
