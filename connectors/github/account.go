@@ -369,11 +369,7 @@ func (r *reader) isBot(login string) bool {
 
 // appAccounts emits the installed Apps as accounts of programs.
 func (r *reader) appAccounts(ctx context.Context, names []string, repos []repo, o *roster, y *connector.Tally) error {
-	type app struct {
-		fact fact.Account
-		orgs []string
-	}
-	apps := map[string]*app{}
+	apps := map[string]*fact.Account{}
 	for _, name := range names {
 		g := r.org(ctx, name)
 		if y.Missing(g.appEr, "Organization administration: read") {
@@ -384,24 +380,16 @@ func (r *reader) appAccounts(ctx context.Context, names []string, repos []repo, 
 			if _, is := o.people[strings.ToLower(login)]; is {
 				continue // it is also a collaborator, and was told already
 			}
-			a, ok := apps[login]
-			if !ok {
-				a = &app{fact: i.fact(login)}
-				apps[login] = a
-			} else {
-				a.fact = joinApps(a.fact, i.fact(login))
+			f := i.fact(login)
+			f.WritesTo = i.writes(name, repos, o.writes)
+			if before, ok := apps[login]; ok {
+				f = joinApps(*before, f)
 			}
-			f := i.writes(name, repos, o.writes)
-			if known, ok := f.Get(); ok && a.fact.WritesTo.Known() {
-				all, _ := a.fact.WritesTo.Get()
-				a.fact.WritesTo = fact.Some(sorted(append(all, known...)))
-			} else {
-				a.fact.WritesTo = fact.Opt[[]string]{}
-			}
+			apps[login] = &f
 		}
 	}
-	for login, a := range apps {
-		if err := r.emit.Fact(scopeAccounts, accountID(login), a.fact); err != nil {
+	for login, f := range apps {
+		if err := r.emit.Fact(scopeAccounts, accountID(login), *f); err != nil {
 			return err
 		}
 	}
@@ -416,7 +404,6 @@ func (i installation) fact(login string) fact.Account {
 		Active: fact.Some(i.SuspendedAt == nil), Roles: fact.Some(roles), Groups: fact.Some([]string{}),
 		Admin:     fact.Some(write("administration") || write("organization_administration") || write("members")),
 		CreatedAt: fact.SomeIf(i.CreatedAt.UTC(), !i.CreatedAt.IsZero()),
-		WritesTo:  fact.Some([]string{}),
 	}
 }
 
@@ -424,6 +411,7 @@ func (i installation) fact(login string) fact.Account {
 func joinApps(a, b fact.Account) fact.Account {
 	a.Active = fact.Some(a.Active.Or(false) || b.Active.Or(false))
 	a.Admin = fact.Some(a.Admin.Or(false) || b.Admin.Or(false))
+	a.WritesTo = join(a.WritesTo, b.WritesTo)
 	a.Roles = fact.Some(sorted(append(a.Roles.Or(nil), b.Roles.Or(nil)...)))
 	if at, ok := b.CreatedAt.Get(); ok && at.Before(a.CreatedAt.Or(at.Add(1))) {
 		a.CreatedAt = b.CreatedAt

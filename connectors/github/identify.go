@@ -39,7 +39,7 @@ func (Connector) Identify(ctx context.Context, run connector.Run) (connector.Ide
 	if _, classic := reply.Header["X-Oauth-Scopes"]; classic {
 		id.ReadOnly, id.Missing, id.Excess = judgeScopes(reply.Header.Get("X-OAuth-Scopes"))
 	}
-	orgs, _, err := r.silently(ctx)
+	orgs, err := r.silently(ctx)
 	if err != nil {
 		return id, err
 	}
@@ -62,12 +62,12 @@ func system(h http.Header) string {
 }
 
 // silently lists the organisations without a scope that tells of it.
-func (r *reader) silently(ctx context.Context) ([]string, bool, error) {
+func (r *reader) silently(ctx context.Context) ([]string, error) {
 	if named := r.run.Settings.List("organisations"); len(named) > 0 {
-		return sorted(named), true, nil
+		return sorted(named), nil
 	}
 	found, err := r.ownOrganisations(ctx)
-	return sorted(found), false, err
+	return sorted(found), err
 }
 
 // identifyApp compares what the App was granted where it is installed with what
@@ -89,7 +89,7 @@ func (r *reader) identifyApp(ctx context.Context) (connector.Identity, error) {
 		return connector.Identity{}, err
 	}
 	id := connector.Identity{Name: "app " + app.Slug, System: system(reply.Header), ReadOnly: fact.Some(true)}
-	orgs, _, err := r.silently(ctx)
+	orgs, err := r.silently(ctx)
 	if err != nil {
 		return id, err
 	}

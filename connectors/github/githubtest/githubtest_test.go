@@ -2,7 +2,6 @@ package githubtest_test
 
 import (
 	"bytes"
-	"context"
 	_ "embed"
 	"encoding/json"
 	"flag"
@@ -158,11 +157,12 @@ func TestGoGitHub(t *testing.T) {
 	if len(without) != 1 {
 		t.Errorf("%d members without a second factor, want 1", len(without))
 	}
-	driveRepository(t, ctx, c)
+	driveRepository(t, c)
 }
 
-func driveRepository(t *testing.T, ctx context.Context, c *github.Client) {
+func driveRepository(t *testing.T, c *github.Client) {
 	t.Helper()
+	ctx := t.Context()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

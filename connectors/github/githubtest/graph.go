@@ -9,6 +9,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 //go:embed testdata/schema.graphql
@@ -46,7 +47,7 @@ func (c *call) graphQL() {
 		}
 		c.GitHub.graph = &graph{schema: schema}
 	}
-	doc, errs := gqlparser.LoadQuery(c.graph.schema, in.Query)
+	doc, errs := gqlparser.LoadQueryWithRules(c.graph.schema, in.Query, rules.NewDefaultRules())
 	if len(errs) > 0 {
 		c.answer(http.StatusOK, object{"errors": []object{{"message": errs.Error(), "type": "undefinedField"}}})
 		return

@@ -9,15 +9,15 @@ import (
 // query is what a query starts from.
 func (c *call) query() object {
 	return object{
-		"organization": field(func(args map[string]any) any {
+		"organization": func(args map[string]any) any {
 			for _, o := range c.Orgs {
 				if strings.EqualFold(o.Login, args["login"].(string)) {
 					return c.graphOrg(o)
 				}
 			}
 			return denied("NOT_FOUND")
-		}),
-		"repository": field(func(args map[string]any) any {
+		},
+		"repository": func(args map[string]any) any {
 			for _, o := range c.Orgs {
 				for _, r := range o.Repos {
 					if strings.EqualFold(o.Login, args["owner"].(string)) && strings.EqualFold(r.Name, args["name"].(string)) && o.sees(c.cred, r) {
@@ -26,7 +26,7 @@ func (c *call) query() object {
 				}
 			}
 			return denied("NOT_FOUND")
-		}),
+		},
 	}
 }
 
@@ -39,7 +39,7 @@ func (c *call) graphOrg(o *Org) object {
 		}
 		return object{
 			"login": u.Login, "databaseId": u.ID, "name": u.Name, "email": "", "createdAt": stamp(u.Created),
-			"organizationVerifiedDomainEmails": field(func(map[string]any) any { return verified }),
+			"organizationVerifiedDomainEmails": func(map[string]any) any { return verified },
 		}
 	}, func(u *User) object {
 		role := "MEMBER"
@@ -57,8 +57,8 @@ func (c *call) graphOrg(o *Org) object {
 func (c *call) graphRepo(o *Org, r *Repo) object {
 	x := object{
 		"__typename": "Repository", "databaseId": r.ID, "nameWithOwner": o.full(r), "isEmpty": len(r.Commits) == 0, "hasVulnerabilityAlertsEnabled": r.VulnerabilityAlerts,
-		"object": field(func(args map[string]any) any { return r.tree(args["expression"].(string)) }),
-		"pullRequests": field(func(args map[string]any) any {
+		"object": func(args map[string]any) any { return r.tree(args["expression"].(string)) },
+		"pullRequests": func(args map[string]any) any {
 			if r.NoPullAccess || c.cred.Permissions != nil && c.cred.Permissions["pull_requests"] == "" {
 				return denied("FORBIDDEN")
 			}
@@ -68,7 +68,7 @@ func (c *call) graphRepo(o *Org, r *Repo) object {
 			}
 			slices.SortStableFunc(all, func(a, b *Pull) int { return b.Updated.Compare(a.Updated) })
 			return connection(all, func(p *Pull) object { return c.graphPull(o, r, p) })(args)
-		}),
+		},
 		"rulesets": connection(r.Rulesets, func(s *Ruleset) object {
 			return object{"databaseId": s.ID, "enforcement": strings.ToUpper(s.Enforcement), "updatedAt": stamp(s.Updated)}
 		}),
@@ -181,9 +181,9 @@ func (c *call) graphCommit(o *Org, r *Repo, s *Commit) object {
 		"associatedPullRequests": connection(s.Pulls, func(p *Pull) object {
 			return object{"number": p.Number, "mergedAt": mergedAt(p), "baseRefName": p.Base, "baseRepository": object{"nameWithOwner": o.full(r)}}
 		}),
-		"history": field(func(args map[string]any) any {
+		"history": func(args map[string]any) any {
 			return connection(r.Commits, func(y *Commit) object { return c.graphCommit(o, r, y) })(args)
-		}),
+		},
 	}
 	if s.Signed {
 		x["signature"] = object{"isValid": true}

@@ -71,6 +71,10 @@ func (g *GitHub) repoRoutes() {
 		}
 		c.notFound()
 	})
+	g.actionRoutes()
+}
+
+func (g *GitHub) actionRoutes() {
 	g.withRepo("GET /actions/permissions", "administration", func(c *call, _ *Org, r *Repo) {
 		x := object{"enabled": !r.ActionsOff, "sha_pinning_required": r.Pinned}
 		if !r.ActionsOff {

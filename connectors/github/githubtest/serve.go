@@ -208,8 +208,8 @@ func cursored(path string) bool {
 	return strings.HasSuffix(path, "/dependabot/alerts") || strings.HasSuffix(path, "/security-advisories")
 }
 
-// each makes a list of replies.
-func each[T any](all []T, f func(T) object) func([]T) any {
+// each makes replies of a list's things; the list itself only says of which.
+func each[T any](_ []T, f func(T) object) func([]T) any {
 	return func(part []T) any {
 		out := []object{}
 		for _, x := range part {
