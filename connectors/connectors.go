@@ -6,6 +6,7 @@ import (
 	"prumo.dev/prumo/connectors/edge"
 	"prumo.dev/prumo/connectors/git"
 	"prumo.dev/prumo/connectors/gitea"
+	"prumo.dev/prumo/connectors/github"
 	"prumo.dev/prumo/connectors/host"
 	"prumo.dev/prumo/connectors/http"
 	"prumo.dev/prumo/connectors/kratos"
@@ -23,6 +24,7 @@ func All() []connector.Connector {
 		edge.New(),
 		git.New(),
 		gitea.New(),
+		github.New(),
 		kratos.New(),
 		kubernetes.New(),
 		ldap.New(),
