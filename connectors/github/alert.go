@@ -95,7 +95,7 @@ func (r *reader) alerts(ctx context.Context, org string) error {
 	for _, w := range watches() {
 		err := r.scoped(w.scope+org, []string{"vulnerability"}, func(y *connector.Tally) error {
 			all, err := list[alert](ctx, r.api, org, orgPath(org)+w.list)
-			if y.Missing(err, w.permission) {
+			if switchedOff(err) || y.Missing(err, w.permission) {
 				return nil
 			}
 			seen := map[string]bool{} // pages may overlap while alerts come in

@@ -5,20 +5,23 @@ import (
 	"testing"
 	"time"
 
+	"prumo.dev/prumo/connectors/github/githubtest"
 	"prumo.dev/prumo/internal/connector"
 	"prumo.dev/prumo/internal/connector/connectortest"
 )
 
 func examTargets() []string {
 	return []string{
-		"tenant:acme", "repo:acme/web", "history:acme/web", "accounts", "alert:dependabot:acme/web#1", "alert:secret-scanning:acme/api#5", "alert:advisory:acme/api#GHSA-ffff-bbbb-cccc",
+		"tenant:acme", "repo:acme/web", "history:acme/web", "accounts", "alert:dependabot:acme/web#1", "alert:secret-scanning:acme/web#5", "alert:advisory:acme/web#GHSA-ffff-bbbb-cccc",
 	}
 }
 
 // examWorld is small: every request of it is broken in every way.
 func examWorld() *world {
 	w := newWorld()
-	w.acme.Repos = w.acme.Repos[:3]
+	w.acme.Repos = []*githubtest.Repo{w.web, w.docs}
+	w.docs.Private = false
+	w.acme.SecretAlerts[0].Repo, w.acme.Advisories[0].Repo = w.web, w.web
 	return w
 }
 
@@ -39,7 +42,6 @@ func TestExamOfAnApp(t *testing.T) {
 	connectortest.Run(t, New(), connectortest.Case{
 		Upstream: func() http.Handler {
 			w := examWorld()
-			w.acme.Repos = w.acme.Repos[:2]
 			w.withApp(key, needed())
 			return w
 		},

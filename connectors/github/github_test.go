@@ -98,7 +98,8 @@ func TestCollectKeysPipelinesEnvironments(t *testing.T) {
 	}`)
 	checkJSON(t, "pipeline", data[fact.Pipeline](t, m, "pipeline", "github/acme/web/.github/workflows/ci.yml"), `{
 		"repository": "github/acme/web", "name": "CI", "file": ".github/workflows/ci.yml", "engine": "github-actions", "jobs": ["scan", "unit"], "covers": ["code-scan", "test"],
-		"on_pull_request": true, "pinned_actions": false, "unpinned": ["actions/checkout@v4"], "token_read_only": true
+		"on_pull_request": true, "pinned_actions": false, "unpinned": ["actions/checkout@v4"], "token_read_only": true,
+		"last_status": "success", "last_run_at": "2026-03-01T12:00:00Z"
 	}`)
 	checkJSON(t, "production", data[fact.Environment](t, m, "environment", "github/acme/web/environment/production"), `{
 		"name": "production", "repository": "github/acme/web", "url": "https://github.com/environments/production", "production": true, "needs_reviewer": true, "self_review": false,

@@ -22,7 +22,11 @@ type overview struct {
 	Branch *struct {
 		Name   string `json:"name"`
 		Target *struct {
-			OID string `json:"oid"`
+			OID    string `json:"oid"`
+			Suites *struct {
+				Total int     `json:"totalCount"`
+				Nodes []suite `json:"nodes"`
+			} `json:"checkSuites"`
 		} `json:"target"`
 		Rule *struct {
 			Pattern string `json:"pattern"`
@@ -33,8 +37,44 @@ type overview struct {
 	Docs      *tree   `json:"docs"`
 	Workflows *tree   `json:"workflows"`
 	Merged    *latest `json:"merged"`
-	hidden    bool    // whether a rule of classic protection is there is not shown
+	bareErr   bool    // whether a rule of classic protection is there is not shown
+	runsErr   error   // of how workflows ran
 	err       error
+}
+
+// A suite is the checks that one run of a workflow, or an App, made for a commit.
+type suite struct {
+	Status     string    `json:"status"`
+	Conclusion string    `json:"conclusion"`
+	UpdatedAt  time.Time `json:"updatedAt"`
+	Run        *struct {
+		Event string `json:"event"`
+		File  *struct {
+			Path string `json:"path"`
+		} `json:"file"`
+	} `json:"workflowRun"`
+}
+
+// lastRun is how a workflow last ran for the newest commit of the default
+// branch, other than for a pull request; nil if it did not, or nobody says.
+func (v overview) lastRun(path string) *suite {
+	var last *suite
+	if v.runsErr != nil || v.Branch == nil || v.Branch.Target == nil || v.Branch.Target.Suites == nil {
+		return nil
+	}
+	all := v.Branch.Target.Suites
+	for i, s := range all.Nodes {
+		if s.Run == nil || s.Run.File == nil || s.Run.File.Path != path || strings.HasPrefix(s.Run.Event, "pull_request") {
+			continue
+		}
+		if last == nil || s.UpdatedAt.After(last.UpdatedAt) {
+			last = &all.Nodes[i]
+		}
+	}
+	if len(all.Nodes) < all.Total {
+		return nil // a later one may be among those that did not come
+	}
+	return last
 }
 
 // latest says how many pull requests were merged, and when one was last updated.
@@ -63,7 +103,7 @@ func (v overview) empty() bool { return v.err == nil && v.Empty != nil && *v.Emp
 
 // bare reports that no rule of classic protection guards the default branch.
 func (v overview) bare() bool {
-	return v.err == nil && !v.hidden && v.Branch != nil && v.Branch.Rule == nil
+	return v.err == nil && !v.bareErr && v.Branch != nil && v.Branch.Rule == nil
 }
 
 func (v overview) head() string {
@@ -78,7 +118,14 @@ fragment view on Repository {
   databaseId
   isEmpty
   hasVulnerabilityAlertsEnabled
-  defaultBranchRef { name target { oid } branchProtectionRule { pattern } }
+  defaultBranchRef {
+    name
+    branchProtectionRule { pattern }
+    target {
+      oid
+      ... on Commit { checkSuites(first: 30) { totalCount nodes { status conclusion updatedAt workflowRun { event file { path } } } } }
+    }
+  }
   root: object(expression: "HEAD:") { ... on Tree { entries { name type } } }
   hidden: object(expression: "HEAD:.github") { ... on Tree { entries { name type } } }
   docs: object(expression: "HEAD:docs") { ... on Tree { entries { name type } } }
@@ -119,7 +166,8 @@ func (r *reader) overviews(ctx context.Context, org string, repos []repo) map[st
 				v.err = refused
 			}
 		}
-		v.hidden = denied.of(alias, "branchProtectionRule") != nil
+		v.runsErr = firstOf(denied.of(alias, "checkSuites"), denied.of(alias, "workflowRun"))
+		v.bareErr = denied.of(alias, "branchProtectionRule") != nil
 		out[x.FullName] = v
 	}
 	return out

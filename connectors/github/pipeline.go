@@ -60,7 +60,13 @@ func (r *reader) pipelines(ctx context.Context, x repo, v overview, actions acti
 			f.known = f.known && ok && !w.Open
 			f.flows = append(f.flows, w)
 			path := ".github/workflows/" + e.Name
-			if err := r.emit.Fact(scopePipelines+x.FullName, repoID(x.FullName)+"/"+path, r.pipelineFact(x, path, w, ok, actions)); err != nil {
+			p := r.pipelineFact(x, path, w, ok, actions)
+			y.Missing(v.runsErr, "Checks: read")
+			if last := v.lastRun(path); last != nil {
+				result := checkResult{Status: last.Status, Conclusion: last.Conclusion}.check()
+				p.LastStatus, p.LastRunAt = fact.Some(result.Status), fact.Some(last.UpdatedAt.UTC())
+			}
+			if err := r.emit.Fact(scopePipelines+x.FullName, repoID(x.FullName)+"/"+path, p); err != nil {
 				return err
 			}
 		}

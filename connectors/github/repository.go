@@ -259,11 +259,8 @@ func (r *reader) scanned(ctx context.Context, org, full string, v overview) (fac
 		return fact.Opt[time.Time]{}, nil // until the next commit, or for a day
 	}
 	found, err := get[[]analysis](ctx, r.api, org, repoPath(full)+"/code-scanning/analyses?per_page=1")
-	status, words := said(err)
-	words = strings.ToLower(words)
 	switch {
-	case status == http.StatusNotFound && strings.HasPrefix(words, "no analysis found"),
-		status == http.StatusForbidden && (strings.Contains(words, "must be enabled for this repository") || strings.Contains(words, "code scanning is not enabled")):
+	case switchedOff(err):
 		r.keep(key, true)
 		return fact.Opt[time.Time]{}, nil
 	case err != nil:
@@ -274,6 +271,20 @@ func (r *reader) scanned(ctx context.Context, org, full string, v overview) (fac
 		return fact.Opt[time.Time]{}, fmt.Errorf("code scanning of %s: %w", full, connector.ErrFormat)
 	}
 	return fact.Some(found[0].CreatedAt.UTC()), nil
+}
+
+// switchedOff reports that GitHub says in words that a scanner is off or never
+// ran. That is no refusal: there is nothing to see.
+func switchedOff(err error) bool {
+	status, words := said(err)
+	words = strings.ToLower(words)
+	if status != http.StatusNotFound && status != http.StatusForbidden {
+		return false
+	}
+	return strings.HasPrefix(words, "no analysis found") || slices.ContainsFunc(
+		[]string{"must be enabled for this", "is not enabled for this", "is disabled on this", "is disabled for this"},
+		func(w string) bool { return len(words) < 200 && strings.Contains(words, w) },
+	)
 }
 
 // reporting reads whether outsiders may report a weakness in private, which

@@ -87,6 +87,11 @@ func (w *world) seedRepos() {
 		{ID: 1, Name: "production", Wait: 5, Reviewers: []any{w.alice, w.acme.Teams[0]}, NoSelf: true, Branches: []string{"main", "release/*"}},
 		{ID: 2, Name: "preview", AdminsPass: true},
 	}
+	w.web.Runs = []githubtest.Run{
+		{Path: ".github/workflows/ci.yml", Event: "push", Result: "FAILURE", At: ago(1)},
+		{Path: ".github/workflows/ci.yml", Event: "schedule", Result: "SUCCESS", At: ago(0)},
+		{Path: ".github/workflows/ci.yml", Event: "pull_request", Result: "FAILURE", At: ago(0).Add(time.Minute)},
+	}
 	scanned := ago(1)
 	w.web.Analysed = &scanned
 	w.acme.Rulesets = []*githubtest.Ruleset{

@@ -98,7 +98,7 @@ const keep = new Set(['Query', 'Organization', 'OrganizationMemberConnection', '
   'Repository', 'RepositoryVisibility', 'Ref', 'GitObject', 'Tree', 'TreeEntry', 'Blob', 'Commit', 'GitActor', 'GitSignature', 'CommitConnection', 'CommitHistoryConnection',
   'PullRequest', 'PullRequestConnection', 'PullRequestState', 'PullRequestCommit', 'PullRequestCommitConnection', 'PullRequestReview', 'PullRequestReviewConnection',
   'PullRequestReviewState', 'PageInfo', 'IssueOrder', 'IssueOrderField', 'OrderDirection', 'StatusCheckRollup', 'StatusCheckRollupContextConnection', 'StatusCheckRollupContext',
-  'CheckRun', 'StatusContext', 'CheckConclusionState', 'CheckStatusState', 'StatusState', 'BranchProtectionRule', 'BypassPullRequestAllowanceConnection', 'BypassPullRequestAllowance',
+  'CheckRun', 'StatusContext', 'CheckSuite', 'CheckSuiteConnection', 'WorkflowRun', 'WorkflowRunFile', 'CheckConclusionState', 'CheckStatusState', 'StatusState', 'BranchProtectionRule', 'BypassPullRequestAllowanceConnection', 'BypassPullRequestAllowance',
   'PushAllowanceConnection', 'PushAllowance', 'RepositoryRuleset', 'RepositoryRulesetConnection', 'RuleEnforcement', 'DeployKey', 'DeployKeyConnection', 'RateLimit',
   'RepositoryOwner', 'Node', 'PullRequestOrder', 'PullRequestOrderField', 'CommitAuthor', 'RepositoryRulesetTarget'])
 const schema = (() => { const s = read('graphql-schema', 'schema.json'); return s.__schema || s.data.__schema })()

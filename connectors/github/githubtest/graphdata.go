@@ -185,6 +185,16 @@ func (c *call) graphCommit(o *Org, r *Repo, s *Commit) object {
 			return connection(r.Commits, func(y *Commit) object { return c.graphCommit(o, r, y) })(args)
 		},
 	}
+	switch {
+	case c.cred.Permissions != nil && c.cred.Permissions["checks"] == "":
+		x["checkSuites"] = denied("FORBIDDEN")
+	case len(r.Commits) > 0 && r.Commits[0] == s:
+		x["checkSuites"] = connection(r.Runs, func(v Run) object {
+			return object{"status": "COMPLETED", "conclusion": v.Result, "updatedAt": stamp(v.At), "workflowRun": object{"event": v.Event, "file": object{"path": v.Path}}}
+		})
+	default:
+		x["checkSuites"] = connection([]Run{}, nil)
+	}
 	if s.Signed {
 		x["signature"] = object{"isValid": true}
 	}

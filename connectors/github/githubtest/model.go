@@ -152,6 +152,7 @@ type Repo struct {
 	Files                     map[string]string
 	Commits                   []*Commit // of the default branch, newest first
 	Pulls                     []*Pull
+	Runs                      []Run
 	ActionsOff                bool
 	AllowedActions            string
 	Pinned                    bool
@@ -217,6 +218,12 @@ type Review struct {
 	At      time.Time
 	Updated time.Time
 	NoPush  bool // its author may not push
+}
+
+// A Run is a run of a workflow for the newest commit of the default branch.
+type Run struct {
+	Path, Event, Result string
+	At                  time.Time
 }
 
 // A Check is one result.
