@@ -1,6 +1,7 @@
 package github
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -365,4 +366,64 @@ func differing(a, b map[string]string) []string {
 		}
 	}
 	return out
+}
+
+// An owner's token that was made for some repositories is given a shorter list
+// with 200; the organisation says how many there are.
+func TestATokenForSomeRepositoriesIsNotComplete(t *testing.T) {
+	w := newWorld()
+	w.Tokens[testToken].Only = []string{"web"}
+	m := collect(t, testRun(t, w, nil))
+	s := scopeNamed(t, m, "repositories acme")
+	if s.Reading != fact.Forbidden || s.Detail.Of != 4 || s.Detail.Permission != "all repositories of the organisation" {
+		t.Errorf("repositories: %s, %d of %d, permission %q", s.Reading, s.Detail.Seen, s.Detail.Of, s.Detail.Permission)
+	}
+	if a := scopeNamed(t, m, "accounts"); a.Reading == fact.Complete {
+		t.Error("accounts are complete although writers of some repositories are not known")
+	}
+	if f := data[fact.Account](t, m, "account", "github/bob"); f.WritesTo.Known() {
+		t.Error("it is known where bob writes although some repositories are hidden")
+	}
+}
+
+// Without the permission to read members an App is shown the public ones.
+func TestMembersThatAreHiddenAreNotNobody(t *testing.T) {
+	text, key := keyText(t)
+	w := newWorld()
+	p := needed()
+	delete(p, "members")
+	w.withApp(key, p)
+	run := testRun(t, w, nil)
+	run.Settings = appSettings(run.Settings.Text("url"), text)
+	m := collect(t, run)
+	if s := scopeNamed(t, m, "accounts"); s.Reading != fact.Forbidden || s.Detail.Permission != "Members: read" {
+		t.Errorf("accounts: %s, permission %q", s.Reading, s.Detail.Permission)
+	}
+	if f := data[fact.Tenant](t, m, "tenant", "github/acme"); f.Members.Known() || f.Admins.Known() || f.Outside.Known() {
+		t.Error("the organisation's members are known without the permission")
+	}
+}
+
+// Histories longer than a page are read to the end of the period.
+func TestLongHistories(t *testing.T) {
+	w := newWorld()
+	for i := range 130 {
+		w.Merge(w.api, fmt.Sprintf("change %d", i), w.bob, ago(80).Add(time.Duration(i)*time.Hour), githubtest.Review{State: "APPROVED", By: w.alice, At: ago(80)})
+	}
+	for i := range 120 {
+		w.Push(w.api, &githubtest.Commit{OID: fmt.Sprintf("p%d", i), Message: "push", At: ago(20).Add(time.Duration(i) * time.Hour)})
+	}
+	m := collect(t, testRun(t, w, nil))
+	changes, commits := 0, 0
+	for _, f := range m.Facts() {
+		if strings.HasPrefix(f.ID, "github/acme/api") && f.Kind == "change" {
+			changes++
+		}
+		if strings.HasPrefix(f.ID, "github/acme/api") && f.Kind == "commit" {
+			commits++
+		}
+	}
+	if changes != 131 || commits != 121 {
+		t.Errorf("%d changes and %d commits past review, want 131 and 121", changes, commits)
+	}
 }

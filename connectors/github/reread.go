@@ -64,6 +64,7 @@ type targets struct {
 	histories       []string            // acme/web
 	alerts          map[string][]string // scope → kind, repository and number
 	accounts        bool
+	spell           func(org string) string // as the settings spell it, since scopes are named so
 }
 
 // sortTargets leaves out what it does not know, and organisations that are not
@@ -72,6 +73,12 @@ type targets struct {
 // tripwire says after another colon what it looked at.
 func sortTargets(names, orgs []string) targets {
 	t := targets{alerts: map[string][]string{}}
+	t.spell = func(org string) string {
+		if i := slices.IndexFunc(orgs, func(o string) bool { return sameName(o, org) }); i >= 0 {
+			return orgs[i]
+		}
+		return org
+	}
 	ours := func(org string) bool {
 		return validName(org) && (len(orgs) == 0 || slices.ContainsFunc(orgs, func(o string) bool { return sameName(o, org) }))
 	}
@@ -88,11 +95,11 @@ func sortTargets(names, orgs []string) targets {
 			t.accounts = true
 		case !ours(owner):
 		case what == "tenant" && validName(name):
-			t.tenants = append(t.tenants, name)
+			t.tenants = append(t.tenants, t.spell(name))
 		case what == "tokens" && validName(name):
-			t.tokens = append(t.tokens, name)
+			t.tokens = append(t.tokens, t.spell(name))
 		case what == "repositories" && validName(name):
-			t.orgs = append(t.orgs, name)
+			t.orgs = append(t.orgs, t.spell(name))
 		case what == "repo" && validRepo(name):
 			t.repos = append(t.repos, name)
 		case what == "history" && validRepo(name):
@@ -111,8 +118,9 @@ func (t *targets) alert(name string, ours func(string) bool) {
 		return
 	}
 	for _, w := range watches() {
-		if w.name == kind && !slices.Contains(t.alerts[w.scope+owner], name) {
-			t.alerts[w.scope+owner] = append(t.alerts[w.scope+owner], name)
+		scope := w.scope + t.spell(owner)
+		if w.name == kind && !slices.Contains(t.alerts[scope], name) {
+			t.alerts[scope] = append(t.alerts[scope], name)
 		}
 	}
 }
@@ -123,7 +131,7 @@ func (r *reader) rereadRepos(ctx context.Context, t targets) error {
 	for _, name := range t.repos {
 		org, _, _ := cutName(name)
 		if !slices.ContainsFunc(t.orgs, func(o string) bool { return sameName(o, org) }) {
-			byOrg[org] = append(byOrg[org], name)
+			byOrg[t.spell(org)] = append(byOrg[t.spell(org)], name)
 		}
 	}
 	for _, org := range slices.Sorted(maps.Keys(byOrg)) {

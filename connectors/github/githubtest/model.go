@@ -57,6 +57,7 @@ type window struct {
 type Credential struct {
 	User        *User
 	Scopes      *string           // of a classic token
+	Only        []string          // repositories that a fine-grained token may see; nil: all
 	Permissions map[string]string // of an App's installation
 	Org         string            // of an App's installation
 	Ends        time.Time         // of an App's token

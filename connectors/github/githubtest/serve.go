@@ -271,6 +271,9 @@ func (c *call) repo() (*Org, *Repo) {
 
 // sees reports whether a credential is shown a repository.
 func (o *Org) sees(cred *Credential, r *Repo) bool {
+	if cred.Only != nil && r.Private && !slices.Contains(cred.Only, r.Name) {
+		return false
+	}
 	if cred.Permissions != nil || !r.Private || o.isOwner(cred.User) {
 		return true
 	}
