@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -425,5 +426,63 @@ func TestLongHistories(t *testing.T) {
 	}
 	if changes != 131 || commits != 121 {
 		t.Errorf("%d changes and %d commits past review, want 131 and 121", changes, commits)
+	}
+}
+
+// The branch moves first and the pull request is marked a moment later: a merge
+// under way is no push past review, not even once it was taken for one.
+func TestAMergeUnderWayIsNoDirectPush(t *testing.T) {
+	w, run, now := movingRun(t, nil, nil)
+	c := &githubtest.Commit{OID: "c0ffee", Message: "new (#9)", At: *now, Author: w.bob}
+	w.Do(func() { w.Push(w.web, c) })
+	if m := collect(t, run); !slices.Contains(ids(m, "commit"), "github/acme/web@c0ffee") {
+		t.Error("a commit without a pull request is not told")
+	}
+	*now = now.Add(30 * time.Second)
+	w.Do(func() {
+		p := &githubtest.Pull{Number: 9, Title: "new", Base: "main", Author: w.bob, Created: ago(1), Updated: ago(0), MergedAt: ago(0), Merge: "c0ffee"}
+		w.web.Pulls, c.Pulls = append(w.web.Pulls, p), []*githubtest.Pull{p}
+	})
+	if m := collect(t, run); slices.Contains(ids(m, "commit"), "github/acme/web@c0ffee") {
+		t.Error("a merge that was noted late is still told as a push past review")
+	}
+}
+
+// A scanner that is off has nothing to say, which is no refusal; anything else is.
+func TestAScannerThatIsOff(t *testing.T) {
+	for body, want := range map[string]fact.Reading{
+		`{"message":"Secret scanning is disabled on this organization."}`: fact.Complete,
+		`{"message":"Not Found"}`: fact.Forbidden,
+	} {
+		w := newWorld()
+		srv := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/orgs/acme/secret-scanning/alerts" {
+				out.WriteHeader(http.StatusNotFound)
+				_, _ = out.Write([]byte(body))
+				return
+			}
+			w.ServeHTTP(out, r)
+		}))
+		m := collect(t, runAt(srv.URL, func() time.Time { return testNow }, nil))
+		srv.Close()
+		if s := scopeNamed(t, m, "secret scanning alerts acme"); s.Reading != want {
+			t.Errorf("%s: %s, want %s", body, s.Reading, want)
+		}
+	}
+}
+
+// Whether anything runs a workflow hangs on the repository's settings.
+func TestWorkflowsWithoutActions(t *testing.T) {
+	w := newWorld()
+	w.web.ActionsOff = true
+	m := collect(t, testRun(t, w, nil))
+	web := data[fact.Repository](t, m, "repository", "github/acme/web")
+	if ids(m, "pipeline") != nil || web.RunsTests.Or(true) || web.ActionsAllowed.Or("") != "none" {
+		t.Errorf("pipelines %v, runs tests %v, actions %v", ids(m, "pipeline"), web.RunsTests, web.ActionsAllowed)
+	}
+	w.Tokens[testToken].User = w.bob // who may not see the settings
+	m = collect(t, testRun(t, w, nil))
+	if s := scopeNamed(t, m, "pipelines acme/web"); s.Reading != fact.Forbidden || ids(m, "pipeline") != nil {
+		t.Errorf("pipelines: %s, %v", s.Reading, ids(m, "pipeline"))
 	}
 }
