@@ -243,6 +243,9 @@ func (r *reader) accounts(ctx context.Context, names []string, repos []repo, lis
 			r.fill(ctx, name, o, y)
 		}
 		for _, x := range repos {
+			if x.archived() {
+				continue // nobody writes to it
+			}
 			g := r.grants(ctx, x.FullName)
 			if y.Missing(g.err, "Metadata: read") {
 				o.writes = false
@@ -427,7 +430,7 @@ func (i installation) writes(org string, repos []repo, whole bool) fact.Opt[[]st
 	}
 	var out []string
 	for _, x := range repos {
-		if owner, _, _ := cutName(x.FullName); sameName(owner, org) {
+		if owner, _, _ := cutName(x.FullName); sameName(owner, org) && !x.archived() {
 			out = append(out, repoID(x.FullName))
 		}
 	}

@@ -19,7 +19,7 @@ func examTargets() []string {
 // examWorld is small: every request of it is broken in every way.
 func examWorld() *world {
 	w := newWorld()
-	w.acme.Repos = []*githubtest.Repo{w.web, w.docs}
+	w.acme.Repos = []*githubtest.Repo{w.web, w.docs, w.old}
 	w.docs.Private = false
 	w.acme.SecretAlerts[0].Repo, w.acme.Advisories[0].Repo = w.web, w.web
 	return w

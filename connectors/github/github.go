@@ -38,6 +38,7 @@ const (
 	defaultURL      = "https://api.github.com"
 	defaultDays     = 90
 	defaultTripwire = 5
+	defaultRate     = 12 // GitHub's secondary limit is 900 points a minute, a GET is one
 	tripwireEvery   = 30 * time.Second
 )
 

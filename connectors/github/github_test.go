@@ -43,7 +43,15 @@ func TestCollectTenantAndAudit(t *testing.T) {
 }
 
 func TestCollectRepositories(t *testing.T) {
-	m := collect(t, testRun(t, newWorld(), nil))
+	w := newWorld()
+	m := collect(t, testRun(t, w, nil))
+	checkJSON(t, "acme/old", data[fact.Repository](t, m, "repository", "github/acme/old"), `{
+		"name": "acme/old", "url": "https://github.com/acme/old", "archived": true, "empty": false, "fork": false, "mirror": false, "public": false, "production": false,
+		"default_branch": "main", "runs_tests": false, "runs_code_scan": false, "runs_end_to_end": false, "head_commit": "`+w.old.Commits[0].OID+`", "secret_scanning": true,
+		"push_protection": false, "dependency_alerts": true, "pushed_at": "2025-05-01T12:00:00Z", "writers": [], "non_human_writers": []
+	}`)
+	w.old.Archived = false
+	m = collect(t, testRun(t, w, nil))
 	web := data[fact.Repository](t, m, "repository", "github/acme/web")
 	checkJSON(t, "acme/web's protection", web.Protection, `{
 		"enabled": true, "pull_request": true, "approvals": 2, "author_can_approve": false, "dismiss_stale": true, "code_owners": true,
@@ -78,13 +86,13 @@ func TestCollectAccounts(t *testing.T) {
 	for login, want := range map[string]string{
 		"alice": `{"login": "alice", "name": "Alice", "email": "alice@acme.test", "system": "github", "type": "human", "active": true, "admin": true, "external": false, "mfa": true,
 			"roles": ["owner"], "groups": ["acme/devs"], "created_at": "2024-03-01T12:00:00Z",
-			"writes_to": ["github/acme/api", "github/acme/docs", "github/acme/old", "github/acme/web"]}`,
+			"writes_to": ["github/acme/api", "github/acme/docs", "github/acme/web"]}`,
 		"carol": `{"login": "carol", "system": "github", "type": "service", "active": true, "admin": false, "external": false, "mfa": false, "roles": ["member"], "groups": [],
 			"created_at": "2024-03-01T12:00:00Z", "writes_to": []}`,
 		"eve": `{"login": "eve", "system": "github", "type": "human", "active": true, "admin": false, "external": true, "mfa": false, "roles": ["outside collaborator"], "groups": [],
 			"writes_to": ["github/acme/web"]}`,
 		"deployer[bot]": `{"login": "deployer[bot]", "system": "github", "type": "service", "active": true, "interactive": false, "admin": false, "roles": ["contents: write", "metadata: read"],
-			"groups": [], "created_at": "2025-11-21T12:00:00Z", "writes_to": ["github/acme/api", "github/acme/docs", "github/acme/old", "github/acme/web"]}`,
+			"groups": [], "created_at": "2025-11-21T12:00:00Z", "writes_to": ["github/acme/api", "github/acme/docs", "github/acme/web"]}`,
 	} {
 		checkJSON(t, login, data[fact.Account](t, m, "account", "github/"+login), want)
 	}

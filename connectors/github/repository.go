@@ -36,6 +36,9 @@ func (r *reader) repository(ctx context.Context, org string, x repo, v overview,
 	if err != nil {
 		return err
 	}
+	if x.archived() {
+		return r.archivedRepository(ctx, org, x, v, y)
+	}
 	actions := r.actions(ctx, org, x.FullName)
 	files, err := r.pipelines(ctx, x, v, actions)
 	if err != nil {
@@ -77,6 +80,23 @@ func (r *reader) repository(ctx context.Context, org string, x repo, v overview,
 	f.NonHumanWriters = r.programs(ctx, org, g, keys, keysErr)
 	f.TokenReadOnly, f.ActionsAllowed, f.ActionsPinned = actions.readOnly, actions.allowed, actions.pinned
 	f.CodeScannedAt, f.PrivateReporting = scanned, reporting
+	return r.emit.Fact(scopeRepositories+org, repoID(x.FullName), f)
+}
+
+// archivedRepository emits a repository that takes no change for ever: nobody
+// writes to it, nothing runs, and what guarded it is not asked for.
+func (r *reader) archivedRepository(ctx context.Context, org string, x repo, v overview, y *connector.Tally) error {
+	nothing := func(*connector.Tally) error { return nil }
+	for name, kind := range map[string]string{scopePipelines: "pipeline", scopeEnvironments: "environment"} {
+		if err := r.scoped(name+x.FullName, []string{kind}, nothing); err != nil {
+			return err
+		}
+	}
+	if y.Missing(v.err, "Contents: read"); passing(v.err) || ctx.Err() != nil {
+		return nil
+	}
+	f := r.repositoryFact(x, v, repoFiles{known: true})
+	f.Writers, f.NonHumanWriters = fact.Some([]string{}), fact.Some([]string{})
 	return r.emit.Fact(scopeRepositories+org, repoID(x.FullName), f)
 }
 

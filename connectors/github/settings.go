@@ -83,6 +83,11 @@ func choices() []connector.Field {
 			Hint:  connector.Text{"en": "Apps are known; name the ordinary accounts that programs use", "pt-BR": "Apps são conhecidos; informe as contas comuns usadas por programas", "es": "Las Apps se conocen; indique las cuentas comunes que usan los programas"},
 		},
 		{
+			Name: "requests_per_second", Type: connector.FieldInt, Default: defaultRate,
+			Label: connector.Text{"en": "Requests a second", "pt-BR": "Requisições por segundo", "es": "Peticiones por segundo"},
+			Hint:  connector.Text{"en": "GitHub refuses more than 15 for a while", "pt-BR": "O GitHub recusa mais de 15 por um tempo", "es": "GitHub rechaza más de 15 durante un tiempo"},
+		},
+		{
 			Name: "tripwire_requests", Type: connector.FieldInt, Default: defaultTripwire,
 			Label: connector.Text{"en": "Tripwire queries every 30 seconds", "pt-BR": "Consultas de vigia a cada 30 segundos", "es": "Consultas de vigía cada 30 segundos"},
 			Hint:  connector.Text{"en": "Each looks at the protection of 50 repositories", "pt-BR": "Cada uma olha a proteção de 50 repositórios", "es": "Cada una mira la protección de 50 repositorios"},
