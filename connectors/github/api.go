@@ -34,6 +34,7 @@ type api struct {
 	graph string
 	auth  *auth
 	until map[string]time.Time // resource → when it may be asked again
+	tired bool                 // a request failed, and failed again
 }
 
 // The resources whose limits are counted apart; everything is the secondary limit's.

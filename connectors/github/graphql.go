@@ -123,7 +123,8 @@ func (a *api) post(ctx context.Context, address string, header http.Header, body
 	for try := 1; ; try++ {
 		r, err := a.send(ctx, http.MethodPost, address, header, body)
 		wait, again := repeat(err, try)
-		if !again {
+		if !again || a.tired {
+			a.tired = a.tired || try > 1 && err != nil // the next query of this reading is sent once
 			return r, err
 		}
 		if pause(ctx, wait) != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -15,10 +16,10 @@ import (
 //go:embed testdata/schema.graphql
 var schemaText string
 
-// A graph answers queries that fit GitHub's published schema.
-type graph struct {
-	schema *ast.Schema
-}
+// publishedSchema reads GitHub's schema, once.
+var publishedSchema = sync.OnceValues(func() (*ast.Schema, error) {
+	return gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: schemaText})
+})
 
 // A denied is a field that the credential may not see.
 type denied string
@@ -40,14 +41,11 @@ func (c *call) graphQL() {
 	if !c.read(&in) {
 		return
 	}
-	if c.graph == nil {
-		schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: schemaText})
-		if err != nil {
-			panic(err)
-		}
-		c.GitHub.graph = &graph{schema: schema}
+	schema, err := publishedSchema()
+	if err != nil {
+		panic(err)
 	}
-	doc, errs := gqlparser.LoadQueryWithRules(c.graph.schema, in.Query, rules.NewDefaultRules())
+	doc, errs := gqlparser.LoadQueryWithRules(schema, in.Query, rules.NewDefaultRules())
 	if len(errs) > 0 {
 		c.answer(http.StatusOK, object{"errors": []object{{"message": errs.Error(), "type": "undefinedField"}}})
 		return

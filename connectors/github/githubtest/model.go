@@ -31,7 +31,6 @@ type GitHub struct {
 	spent  map[string]*window
 	minute window
 	tally  Tally
-	graph  *graph
 	nextID int64
 }
 
