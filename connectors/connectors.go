@@ -3,7 +3,10 @@
 package connectors
 
 import (
+	"os"
+
 	"prumo.dev/prumo/connectors/edge"
+	"prumo.dev/prumo/connectors/exec"
 	"prumo.dev/prumo/connectors/git"
 	"prumo.dev/prumo/connectors/gitea"
 	"prumo.dev/prumo/connectors/github"
@@ -30,6 +33,7 @@ func All() []connector.Connector {
 		ldap.New(),
 		postgres.New(),
 		http.New(),
+		exec.New(os.LookupEnv),
 		push.New(),
 	}
 }

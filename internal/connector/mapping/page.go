@@ -108,6 +108,12 @@ func failedBy(name string) error {
 // NewPage takes an answer as encoding/json decodes it with UseNumber.
 func NewPage(v any) Page { return Page{value: clean(v)} }
 
+// Row is the answer as one row; ok is false where it is no object.
+func (p Page) Row() (row map[string]any, ok bool) {
+	row, ok = p.value.(map[string]any)
+	return row, ok
+}
+
 // With returns the page with the headers that came with it.
 func (p Page) With(h http.Header) Page {
 	p.header = map[string]any{}
