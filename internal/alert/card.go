@@ -11,7 +11,7 @@ func (w writer) card(v view) channel.Card {
 	c := channel.Card{
 		Status: v.Status, Title: w.title(), Word: v.Word, Head: v.Head, Drill: v.Drill, Organisation: v.Organisation,
 		Facts: pairs(v.Facts), MoreChecks: v.MoreChecks, Link: channel.Link{Text: v.LinkText, URL: v.Link},
-		Why: v.Why, Zone: v.Zone, Evidence: v.LabelEvidence, Fix: v.LabelFix,
+		Acts: v.Acts, Why: v.Why, Zone: v.Zone, Evidence: v.LabelEvidence, Fix: v.LabelFix,
 		Left: func(n int) string { return w.count("more", n, nil) },
 	}
 	for _, b := range v.Blocks {

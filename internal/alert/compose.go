@@ -61,6 +61,7 @@ type Options struct {
 	Organisation string
 	Drill        bool
 	Subject      string // of the mail that this one answers: the thread keeps it
+	Act          string // address of the page where its receiver acknowledges or mutes it; empty: none
 }
 
 // Compose writes the message of the event's groups. The same arguments give
@@ -92,6 +93,7 @@ type view struct {
 	Status, Word, Head            string // Status is the colour: fail, pass, unknown, excepted, plain
 	Facts                         []pair
 	Blocks                        []block
+	Acts                          []channel.Link
 	MoreChecks, Link, LinkText    string
 	Why, Zone                     string
 	LabelEvidence, LabelFix, More string
@@ -137,6 +139,7 @@ func (w writer) view() view {
 	if w.options.Drill {
 		v.Drill = w.say("drill", nil)
 	}
+	v.Acts = w.acts()
 	if w.options.Detail == DetailLink || w.event.Kind == CauseTest {
 		if w.options.Detail == DetailLink {
 			v.Head = w.linkSubject()
@@ -144,6 +147,14 @@ func (w writer) view() view {
 		return v
 	}
 	v.Facts = w.facts()
+	switch w.event.Kind {
+	case KindDigest:
+		v.Blocks = w.held()
+		return v
+	case KindWeekly:
+		v.Facts, v.Blocks = w.weekFacts(), w.weekBlocks()
+		return v
+	}
 	room := MaxItems
 	for i, g := range w.groups {
 		if g.Check == "" {
@@ -197,6 +208,13 @@ func (w writer) status() string {
 		return "plain"
 	case monitor.CauseStale:
 		return "unknown"
+	case KindReminder:
+		if w.event.Of == monitor.CauseStale {
+			return "unknown"
+		}
+		return "fail"
+	case KindUnmuted:
+		return "fail"
 	default:
 		return "plain"
 	}
@@ -228,6 +246,12 @@ func (w writer) head() string {
 		return w.say("head_stale", w.names())
 	case CauseTest:
 		return w.say("head_test", w.names())
+	case KindReminder:
+		return w.reminderHead()
+	case KindDigest:
+		return w.count("head_digest", len(w.event.Digest), nil)
+	case KindWeekly:
+		return w.weekHead()
 	case monitor.CauseFailing:
 		if w.event.First {
 			return w.count("head_first", w.total(), nil)
@@ -280,6 +304,12 @@ func (w writer) subject() string {
 func (w writer) ownSubject() string {
 	n, kind := w.total(), w.event.Kind
 	switch {
+	case kind == KindDigest:
+		return w.count("subject_digest", len(w.event.Digest), w.names())
+	case kind == KindWeekly:
+		return w.say("subject_weekly", w.weekNames())
+	case kind == KindReminder && w.event.Of == monitor.CauseStale:
+		return w.say("subject_reminder_stale", w.names())
 	case kind == monitor.CauseStale || kind == CauseTest:
 		return w.say("subject_"+string(kind), w.names())
 	case kind == monitor.CauseFailing && w.event.First:
@@ -302,6 +332,15 @@ func (w writer) linkSubject() string {
 		return w.say("subject_link_stale", nil)
 	case CauseTest:
 		return w.say("subject_test", w.names())
+	case KindDigest:
+		return w.count("subject_digest", len(w.event.Digest), nil)
+	case KindWeekly:
+		return w.say("subject_weekly", w.weekNames())
+	case KindReminder:
+		if w.event.Of == monitor.CauseStale {
+			return w.say("subject_link_stale", nil)
+		}
+		return w.count("subject_link_reminder", w.total(), nil)
 	default:
 		return w.count("subject_link_"+string(w.event.Kind), w.total(), nil)
 	}
@@ -323,13 +362,20 @@ func (w writer) facts() []pair {
 		}
 		add("label_why", tidy(e.Why, maxLong))
 	}
-	if owner, same := w.owner(); same {
+	if e.Kind == KindReminder && !e.FirstAt.IsZero() {
+		add("label_first_told", w.exact(e.FirstAt))
+	}
+	if e.Kind == KindUnmuted {
+		add("label_muted_by", tidy(e.By, maxShort))
+		add("label_why", tidy(e.Why, maxLong))
+	}
+	if owner, same := w.owner(); same && len(w.groups) > 0 {
 		add("label_owner", w.ownerWord(owner))
 	}
 	if !e.EventAt.IsZero() {
 		add("label_changed", w.exact(e.EventAt))
 	}
-	if !e.At.IsZero() && e.Kind != monitor.CauseStale {
+	if !e.At.IsZero() && e.Settles() && e.Kind != monitor.CauseStale {
 		add("label_detected", w.exact(e.At))
 	}
 	return out
@@ -450,7 +496,11 @@ func (w writer) link() string {
 	switch {
 	case e.Kind == CauseTest:
 		return w.options.BaseURL + "/alerts"
-	case e.Kind == monitor.CauseStale:
+	case e.Kind == KindWeekly:
+		return w.options.BaseURL + "/"
+	case e.Kind == KindDigest:
+		return w.options.BaseURL + "/findings"
+	case e.kind() == monitor.CauseStale:
 		if w.options.Detail == DetailLink {
 			return w.options.BaseURL + "/sources"
 		}

@@ -109,7 +109,42 @@ func visible(t testing.TB, page string) string {
 }
 
 func kindsOfCauses() []monitor.CauseKind {
-	return []monitor.CauseKind{monitor.CauseFailing, monitor.CauseRecovered, monitor.CauseStale, monitor.CauseExcepted, CauseTest}
+	return []monitor.CauseKind{monitor.CauseFailing, monitor.CauseRecovered, monitor.CauseStale, monitor.CauseExcepted, CauseTest, KindReminder, KindUnmuted, KindDigest, KindWeekly}
+}
+
+// dress gives an event what its kind needs.
+func dress(e Event, n int, first bool) Event {
+	switch e.Kind {
+	case KindReminder:
+		e.About, e.Of, e.FirstAt, e.Times = "c0", monitor.CauseFailing, e.At.Add(-26*time.Hour), 3
+		if first {
+			e.Times = 0
+		}
+	case KindUnmuted:
+		e.By, e.Why = "ana@acme.test", "1234567"
+	case KindDigest:
+		e.Groups = nil
+		for i := range min(n, 50) {
+			h := Held{Subject: "user" + fmt.Sprint(i), Kind: monitor.CauseFailing, At: e.At, Count: 3, Open: i % 4 % 3}
+			if i%5 == 4 {
+				h.Kind = monitor.CauseRecovered
+			}
+			e.Digest = append(e.Digest, h)
+		}
+	case KindWeekly:
+		line := WeekLine{Check: "account-has-mfa", Title: e.Groups[0].Title, Severity: check.High, Count: n, New: 2}
+		e.Week = &Week{
+			From: e.At.AddDate(0, 0, -7), To: e.At, Open: n, New: 2, Mended: 4, Late: 1, Due: len(e.Groups[0].Items), DueSoon: e.Groups[0].Items,
+			Times: [3]Lapse{{time.Second, time.Minute}, {90 * time.Second, 49 * time.Hour}, {time.Hour, 200 * time.Hour}}, Sources: 3, Known: 1234567, Unknown: 1,
+		}
+		e.Groups, e.Source, e.Owner = nil, "", ""
+		if first {
+			e.Week.Open, e.Week.Silent = 0, []string{"code"}
+		} else {
+			e.Week.Leans = []WeekLine{line}
+		}
+	}
+	return e
 }
 
 // every calls fn with each kind of message in a language.
@@ -127,8 +162,9 @@ func every(t *testing.T, c *Composer, lang string, fn func(name string, m channe
 					if kind == monitor.CauseStale {
 						e.Groups, e.Since, e.Why = []Group{{Count: 1}}, e.At.Add(-time.Hour), "401"
 					}
+					e = dress(e, n, first)
 					o := options(lang)
-					o.Detail, o.Drill = detail, true
+					o.Detail, o.Drill, o.Act = detail, true, "https://prumo.acme.test/act/t"
 					m, err := c.Compose(e, e.Groups, o)
 					if err != nil {
 						t.Fatal(err)

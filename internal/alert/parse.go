@@ -134,7 +134,7 @@ func (p Parser) route(place string, n *yaml.Node) (Route, error) {
 	n = resolve(n)
 	r := Route{Detail: DetailFull, Recoveries: true}
 	at := Problem{Route: place}
-	list, err := fields(at, n, []string{"name", "when", "to", "detail", "language", "recoveries"})
+	list, err := fields(at, n, routeKeys())
 	if err != nil {
 		return Route{}, err
 	}
@@ -158,8 +158,12 @@ func (p Parser) route(place string, n *yaml.Node) (Route, error) {
 		at.Field, at.What, at.Do = "name", "is missing", "give the route a name"
 		return Route{}, &at
 	}
-	if len(r.To) == 0 {
+	if len(r.To) == 0 && len(r.OnCall) == 0 {
 		at.Field, at.What, at.Do = "to", "is missing", "say whom to tell, as in to: {email: [security@example.org]}"
+		return Route{}, &at
+	}
+	if r.neverLoud() {
+		at.Field, at.What, at.Do = "quiet", "never ends: nothing would ever be told", "leave some time between the hours"
 		return Route{}, &at
 	}
 	return r, nil
@@ -171,7 +175,7 @@ func (p Parser) set(r *Route, at Problem, f field) (err error) {
 	case "when":
 		r.When, err = when(at, f.value)
 	case "to":
-		r.To, err = p.to(at, f.value)
+		r.To, r.OnCall, err = p.to(at, f.value)
 	case "detail":
 		var s string
 		s, err = oneOf(at, f.value, []string{string(DetailFull), string(DetailLink)})
@@ -179,10 +183,9 @@ func (p Parser) set(r *Route, at Problem, f field) (err error) {
 	case "language":
 		r.Language, err = oneOf(at, f.value, Languages())
 	case "recoveries":
-		if f.value.Tag != "!!bool" || f.value.Decode(&r.Recoveries) != nil {
-			at.What, at.Do = "is not true or false", "write true or false"
-			err = &at
-		}
+		r.Recoveries, err = boolean(at, f.value)
+	default:
+		err = p.setTimes(r, at, f)
 	}
 	return err
 }
@@ -223,34 +226,41 @@ func when(at Problem, n *yaml.Node) (When, error) {
 	return w, nil
 }
 
-func (p Parser) to(at Problem, n *yaml.Node) (map[string]channel.Target, error) {
-	known := make([]string, 0, len(p.Channels))
+func (p Parser) to(at Problem, n *yaml.Node) (to map[string]channel.Target, onCall []string, err error) {
+	known := make([]string, 0, len(p.Channels)+1)
 	for _, c := range p.Channels {
 		known = append(known, c.Name())
 	}
-	list, err := fields(at, n, known)
+	list, err := fields(at, n, append(known, onCallKey))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	secret := p.Secret
 	if secret == nil {
 		secret = PlainSecret
 	}
-	out := map[string]channel.Target{}
+	to = map[string]channel.Target{}
 	for _, f := range list {
+		at := at
+		at.Field += "." + f.name
+		if f.name == onCallKey {
+			if onCall, err = texts(at, f.value, nil); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
 		c := p.Channels[slices.Index(known, f.name)]
 		target, err := c.Target(f.value, secret)
 		if err == nil && len(target.Receivers) == 0 && !target.Owner {
 			err = errors.New("names nobody; say whom to tell")
 		}
 		if err != nil {
-			at.Field += "." + f.name
 			at.Line, at.What = f.value.Line, err.Error()
-			return nil, &at
+			return nil, nil, &at
 		}
-		out[f.name] = target
+		to[f.name] = target
 	}
-	return out, nil
+	return to, onCall, nil
 }
 
 // texts reads a list of texts, or one text, each of allowed unless that is nil.

@@ -29,6 +29,11 @@ type payloadData struct {
 	Due          time.Time      `json:"due,omitzero"`
 	ChangedAt    time.Time      `json:"changed_at,omitzero"`
 	LastReadAt   time.Time      `json:"last_read_at,omitzero"`
+	About        string         `json:"about,omitempty"` // of a reminder: the cause
+	Reminder     int            `json:"reminder,omitempty"`
+	Acknowledge  string         `json:"acknowledge,omitempty"`
+	Messages     []Held         `json:"messages,omitempty"` // of a digest
+	Week         *Week          `json:"week,omitempty"`
 	Checks       []payloadCheck `json:"checks,omitempty"`
 }
 
@@ -72,8 +77,13 @@ func PayloadType(e Event) string {
 	if e.Kind == CauseTest {
 		return "prumo.test"
 	}
-	if e.Kind == "stale" {
+	switch {
+	case e.Kind == "stale":
 		return "prumo.source.stale"
+	case e.Kind == KindReminder && e.Of == "stale":
+		return "prumo.source.reminder"
+	case e.Kind == KindDigest, e.Kind == KindWeekly:
+		return "prumo." + string(e.Kind)
 	}
 	return "prumo.finding." + string(e.Kind)
 }
@@ -82,13 +92,18 @@ func (w writer) payload() (json.RawMessage, error) {
 	e, o := w.event, w.options
 	p := payload{Type: PayloadType(e), Timestamp: e.At.UTC(), Data: payloadData{
 		Cause: e.ID, Route: tidy(o.Route, maxShort), Drill: o.Drill, Count: w.total(), Link: w.link(), Language: w.lang,
+		About: e.About, Reminder: e.Times,
 	}}
+	if e.Acts() {
+		p.Data.Acknowledge = o.Act
+	}
 	if o.Detail == DetailLink {
 		p.Data.Summary = w.linkSubject()
 		return json.Marshal(p)
 	}
 	d := &p.Data
 	d.Organisation, d.Summary = tidy(o.Organisation, maxShort), tidy(w.ownSubject(), maxLong)
+	d.Messages, d.Week = e.Digest, e.Week
 	d.First, d.Source = e.First, tidy(e.Source, maxShort)
 	owner, same := w.owner()
 	d.Owner = tidy(owner, maxShort)
