@@ -21,6 +21,9 @@ type holder struct {
 func (r *reader) people(ctx context.Context, y *connector.Tally) error {
 	services, errS := r.listAccounts(ctx, y)
 	rights, known := r.rights(ctx, y)
+	if r.rightsPassing() {
+		return nil // they stay as they were last seen
+	}
 	all := holders(rights)
 	if errS == nil {
 		for _, s := range services {

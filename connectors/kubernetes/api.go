@@ -91,8 +91,9 @@ func (a api) post(ctx context.Context, path string, body []byte, answer any) err
 	return connector.Reply{Status: res.StatusCode, Header: res.Header, Body: got, URL: req.URL}.Decode(answer)
 }
 
-// A page is a part of a list. Everything about it that proves that it is one is
-// a pointer or checked to be there: half a list must not pass for a list.
+// A page is a part of a list. What proves that it is one is checked to be there:
+// half a list must not pass for a list. Items may be null, which is how the server
+// writes that a list of metadata is empty, but not left out.
 type page[T any] struct {
 	Kind     string `json:"kind"`
 	Metadata struct {
@@ -100,11 +101,23 @@ type page[T any] struct {
 		Continue  string `json:"continue"`
 		Remaining int64  `json:"remainingItemCount"`
 	} `json:"metadata"`
-	Items *[]T `json:"items"`
+	Items items[T] `json:"items"`
+}
+
+// Items are the things of a page; said tells an empty list from none.
+type items[T any] struct {
+	all  []T
+	said bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (i *items[T]) UnmarshalJSON(b []byte) error {
+	i.said = true
+	return json.Unmarshal(b, &i.all)
 }
 
 func (p page[T]) check() error {
-	if !strings.HasSuffix(p.Kind, "List") || p.Metadata.Version == "" || p.Items == nil {
+	if !strings.HasSuffix(p.Kind, "List") || p.Metadata.Version == "" || !p.Items.said {
 		return fmt.Errorf("a list without its kind, version or items: %w", connector.ErrFormat)
 	}
 	if p.Metadata.Continue == "" && p.Metadata.Remaining > 0 {
@@ -155,7 +168,7 @@ func listOnce[T, U any](ctx context.Context, a api, l listing[T, U]) ([]U, error
 		if version != "" && p.Metadata.Version != version {
 			return all, fmt.Errorf("list %s: %w", l.path, errMoved)
 		}
-		for _, item := range *p.Items {
+		for _, item := range p.Items.all {
 			u, err := l.take(item)
 			if err != nil {
 				return all, fmt.Errorf("list %s: %w", l.path, err)

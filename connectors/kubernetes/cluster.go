@@ -83,9 +83,7 @@ func (r *reader) plane(ctx context.Context, y *connector.Tally) (plane, bool) {
 	}
 	note(err, "get "+pathMetrics)
 	p.bindings, p.allBinds = r.rights(ctx, y)
-	for _, err := range []error{r.clusterBinds.err, r.namespaceBinds.err, r.clusterRoles.err, r.roles.err} {
-		whole = whole && !passing(err)
-	}
+	whole = whole && !r.rightsPassing()
 	p.anonymous, err = r.anonymous(ctx, p)
 	note(err, "")
 	p.rbac, err = r.byRoles(ctx, p)
@@ -149,7 +147,8 @@ func (r *reader) anonymous(ctx context.Context, p plane) (fact.Opt[bool], error)
 	if r.run.Settings.Text(connector.ClientCertificate) != "" { // every request of this client bears it
 		return fact.SomeIf(given, given), nil
 	}
-	_, err := connector.Fetch(ctx, r.api.http, r.api.base+"/api/v1/namespaces?limit=1", http.Header{"Accept": {asMetadata}})
+	nobody := api{http: r.api.http, base: r.api.base}
+	_, err := fetchPage(ctx, nobody, listing[apiObject, apiObject]{path: "/api/v1/namespaces", accept: asMetadata, limit: 1}, "")
 	var se *connector.StatusError
 	switch {
 	case err == nil:

@@ -128,6 +128,12 @@ func (r *reader) rights(ctx context.Context, y *connector.Tally) (rights []right
 	return rights, errCB == nil && errB == nil
 }
 
+// rightsPassing reports that something about rights could not be read for a
+// passing reason, so that what anybody holds in sum is not known now.
+func (r *reader) rightsPassing() bool {
+	return passing(r.clusterBinds.err) || passing(r.namespaceBinds.err) || passing(r.clusterRoles.err) || passing(r.roles.err)
+}
+
 // grants emits one fact for each binding and subject.
 func (r *reader) grants(ctx context.Context, y *connector.Tally) error {
 	rights, _ := r.rights(ctx, y)
@@ -198,7 +204,8 @@ func builtin(x right) bool {
 	case "service":
 		return strings.HasPrefix(x.subject.name, "kube-system/")
 	case "group":
-		return x.subject.name == "system:masters" || x.subject.name == "system:monitoring" || x.subject.name == "system:serviceaccounts" && role == "system:service-account-issuer-discovery"
+		return x.subject.name == "system:masters" || x.subject.name == "system:monitoring" ||
+			x.subject.name == "system:serviceaccounts" && (role == "system:service-account-issuer-discovery" || role == "system:cluster-trust-bundle-discovery")
 	default:
 		return strings.HasPrefix(x.subject.name, "system:kube-")
 	}
