@@ -73,7 +73,7 @@ func (r *reader) parts() []part {
 		{scopeGrants, []string{"grant"}, r.grants},
 		{scopeAccounts, []string{"account"}, r.people},
 		{scopeWorkloads, []string{"workload"}, r.workloads},
-		{scopeNamespaces, []string{"namespace"}, r.spaces},
+		{scopeNamespaces, []string{"cluster_namespace"}, r.spaces},
 		{scopeRules, []string{"network_rule"}, r.networkRules},
 		{scopeIngresses, []string{"endpoint"}, r.endpoints},
 		{scopeCluster, []string{"cluster", "log_source"}, r.cluster},

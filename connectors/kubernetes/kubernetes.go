@@ -42,7 +42,7 @@ func (Connector) Info() connector.Info {
 			"es":    "Lee el plano de control, los roles y quién los tiene, los Pods, las políticas de red y los ingresses de un clúster.",
 		},
 		Origin:      fact.OriginAPI,
-		Kinds:       []string{"cluster", "namespace", "workload", "grant", "account", "endpoint", "network_rule", "log_source", "secret"},
+		Kinds:       []string{"cluster", "cluster_namespace", "workload", "grant", "account", "endpoint", "network_rule", "log_source", "secret"},
 		Fields:      slices.Concat(settings(), connector.TLSFields()),
 		Permissions: permissions(),
 		Every:       5 * time.Minute,
@@ -138,10 +138,10 @@ func wants() []want {
 	rights := []string{"grant", "account", "cluster"}
 	why := text("Roles and who holds them", "Papéis e quem os tem", "Roles y quién los tiene")
 	return []want{
-		{resource: "namespaces", kinds: []string{"namespace"}, why: text("Namespaces and their Pod Security level", "Namespaces e seu nível de Pod Security", "Namespaces y su nivel de Pod Security")},
+		{resource: "namespaces", kinds: []string{"cluster_namespace"}, why: text("Namespaces and their Pod Security level", "Namespaces e seu nível de Pod Security", "Namespaces y su nivel de Pod Security")},
 		{resource: "nodes", kinds: []string{"cluster"}, why: text("Versions of the machines", "Versões das máquinas", "Versiones de las máquinas")},
 		{
-			resource: "pods", kinds: []string{"workload", "namespace", "cluster", "log_source"},
+			resource: "pods", kinds: []string{"workload", "cluster_namespace", "cluster", "log_source"},
 			why: text("What runs, with which rights; how the API server was started", "O que roda e com quais direitos; como o servidor da API foi iniciado", "Qué se ejecuta y con qué derechos; cómo se inició el servidor de la API"),
 		},
 		{resource: "serviceaccounts", kinds: []string{"account"}, why: text("Accounts of programs", "Contas de programas", "Cuentas de programas")},
@@ -149,7 +149,7 @@ func wants() []want {
 		{group: groupRBAC, resource: "clusterrolebindings", kinds: rights, why: why},
 		{group: groupRBAC, resource: "roles", kinds: rights, why: why},
 		{group: groupRBAC, resource: "rolebindings", kinds: rights, why: why},
-		{group: groupNetwork, resource: "networkpolicies", kinds: []string{"namespace", "network_rule"}, why: text("Who may talk to whom", "Quem pode falar com quem", "Quién puede hablar con quién")},
+		{group: groupNetwork, resource: "networkpolicies", kinds: []string{"cluster_namespace", "network_rule"}, why: text("Who may talk to whom", "Quem pode falar com quem", "Quién puede hablar con quién")},
 		{group: groupNetwork, resource: "ingresses", kinds: []string{"endpoint"}, why: text("What is served outside, and whether encrypted", "O que é servido para fora, e se com criptografia", "Qué se sirve hacia fuera, y si va cifrado")},
 		{path: pathMetrics, kinds: []string{"cluster", "log_source"}, why: text("Whether Secrets are kept encrypted and requests are logged", "Se os Secrets são guardados criptografados e as requisições registradas", "Si los Secrets se guardan cifrados y las peticiones se registran")},
 		{resource: "secrets", kinds: []string{"secret"}, why: text("The age of Secrets, if the setting `secrets` is on; lets the token read them", "A idade dos Secrets, se a opção `secrets` estiver ligada; deixa o token lê-los", "La edad de los Secrets, si la opción `secrets` está encendida; deja al token leerlos")},

@@ -36,14 +36,14 @@ type Namespace struct {
 }
 
 // Kind implements Data.
-func (Namespace) Kind() string { return "namespace" }
+func (Namespace) Kind() string { return "cluster_namespace" }
 
 // Workload is a set of like containers that a cluster runs, or one alone.
 type Workload struct {
 	Name                Opt[string]   `json:"name,omitzero" doc:"its name"`
 	Type                Opt[string]   `json:"type,omitzero" doc:"what made it, such as Deployment, DaemonSet, CronJob or Pod"`
 	Cluster             Opt[Ref]      `json:"cluster,omitzero" doc:"cluster that it runs in" ref:"cluster"`
-	Namespace           Opt[Ref]      `json:"namespace,omitzero" doc:"namespace that it runs in" ref:"namespace"`
+	Namespace           Opt[Ref]      `json:"namespace,omitzero" doc:"namespace that it runs in" ref:"cluster_namespace"`
 	System              Opt[bool]     `json:"system,omitzero" doc:"it belongs to the cluster itself"`
 	Replicas            Opt[int64]    `json:"replicas,omitzero" doc:"how many of it run"`
 	Images              Opt[[]string] `json:"images,omitzero" doc:"container images"`
