@@ -44,6 +44,9 @@ func (b *batch) openFinding(ctx context.Context, f *FactRow, lc *liveCheck, v *V
 		Owner: b.owner(f, lc, src), Message: v.Reason, Actor: b.run.Actor, Run: b.run.ID,
 		OpenedAt: b.now, DueAt: b.now + int64(b.m.dueDays(lc.Severity))*day, EventAt: b.run.EventAt,
 	}
+	if due := ownDue(lc, f.Data); due != 0 {
+		row.DueAt = due
+	}
 	v.New = row
 	b.c.Opening = append(b.c.Opening, row)
 	b.c.content(ledger.Finding, "finding opened", row.Ext, lc.ID, f.Key.Source, f.Key.Kind, f.Key.ID, row.Owner, b.now, row.DueAt)
