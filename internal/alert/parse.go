@@ -158,7 +158,7 @@ func (p Parser) route(place string, n *yaml.Node) (Route, error) {
 		at.Field, at.What, at.Do = "name", "is missing", "give the route a name"
 		return Route{}, &at
 	}
-	if len(r.To) == 0 && len(r.OnCall) == 0 {
+	if len(r.To) == 0 {
 		at.Field, at.What, at.Do = "to", "is missing", "say whom to tell, as in to: {email: [security@example.org]}"
 		return Route{}, &at
 	}
@@ -175,7 +175,7 @@ func (p Parser) set(r *Route, at Problem, f field) (err error) {
 	case "when":
 		r.When, err = when(at, f.value)
 	case "to":
-		r.To, r.OnCall, err = p.to(at, f.value)
+		r.To, err = p.to(at, f.value)
 	case "detail":
 		var s string
 		s, err = oneOf(at, f.value, []string{string(DetailFull), string(DetailLink)})
@@ -226,14 +226,14 @@ func when(at Problem, n *yaml.Node) (When, error) {
 	return w, nil
 }
 
-func (p Parser) to(at Problem, n *yaml.Node) (to map[string]channel.Target, onCall []string, err error) {
+func (p Parser) to(at Problem, n *yaml.Node) (to map[string]channel.Target, err error) {
 	known := make([]string, 0, len(p.Channels)+1)
 	for _, c := range p.Channels {
 		known = append(known, c.Name())
 	}
-	list, err := fields(at, n, append(known, onCallKey))
+	list, err := fields(at, n, known)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	secret := p.Secret
 	if secret == nil {
@@ -243,12 +243,6 @@ func (p Parser) to(at Problem, n *yaml.Node) (to map[string]channel.Target, onCa
 	for _, f := range list {
 		at := at
 		at.Field += "." + f.name
-		if f.name == onCallKey {
-			if onCall, err = texts(at, f.value, nil); err != nil {
-				return nil, nil, err
-			}
-			continue
-		}
 		c := p.Channels[slices.Index(known, f.name)]
 		target, err := c.Target(f.value, secret)
 		if err == nil && len(target.Receivers) == 0 && !target.Owner {
@@ -256,11 +250,11 @@ func (p Parser) to(at Problem, n *yaml.Node) (to map[string]channel.Target, onCa
 		}
 		if err != nil {
 			at.Line, at.What = f.value.Line, err.Error()
-			return nil, nil, &at
+			return nil, &at
 		}
 		to[f.name] = target
 	}
-	return to, onCall, nil
+	return to, nil
 }
 
 // texts reads a list of texts, or one text, each of allowed unless that is nil.

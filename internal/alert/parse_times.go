@@ -8,9 +8,6 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// onCallKey names lists of people on call among the targets of a route.
-const onCallKey = "on_call"
-
 // Limits of a route's times.
 const (
 	minRepeat  = 5 * time.Minute
@@ -22,7 +19,7 @@ const (
 
 // routeKeys are the keys of a route.
 func routeKeys() []string {
-	return []string{"name", "when", "to", "detail", "language", "recoveries", "repeat", "escalate", "time_zone", "quiet", "weekly"}
+	return []string{"name", "when", "to", "detail", "language", "recoveries", "repeat", "escalate", "time_zone", "quiet"}
 }
 
 // setTimes reads the fields of a route that say when.
@@ -36,8 +33,6 @@ func (p Parser) setTimes(r *Route, at Problem, f field) (err error) {
 		r.Zone, err = timeZone(at, f.value)
 	case "quiet":
 		r.Quiet, err = quiets(at, f.value)
-	case "weekly":
-		r.Weekly, err = weekly(at, f.value)
 	}
 	return err
 }
@@ -127,7 +122,7 @@ func (p Parser) steps(at Problem, n *yaml.Node) ([]Step, error) {
 			case "severity":
 				s.Severity, err = texts(at, f.value, severities())
 			case "to":
-				s.To, s.OnCall, err = p.to(at, f.value)
+				s.To, err = p.to(at, f.value)
 			}
 			if err != nil {
 				return nil, err
@@ -139,7 +134,7 @@ func (p Parser) steps(at Problem, n *yaml.Node) ([]Step, error) {
 			at.What, at.Do = "has a step without after", "say after how long, as in after: 30m"
 			return nil, &at
 		}
-		if len(s.To) == 0 && len(s.OnCall) == 0 {
+		if len(s.To) == 0 {
 			at.What, at.Do = "has a step without to", "say whom to tell then"
 			return nil, &at
 		}
@@ -197,23 +192,4 @@ func quiets(at Problem, n *yaml.Node) ([]Quiet, error) {
 		out = append(out, q)
 	}
 	return out, nil
-}
-
-func weekly(at Problem, n *yaml.Node) (*Weekly, error) {
-	s, err := text(at, n)
-	if err != nil {
-		return nil, err
-	}
-	day, hour, _ := strings.Cut(s, " ")
-	day = strings.ToLower(day)
-	ok := false
-	for _, d := range weekdays() {
-		ok = ok || d == day
-	}
-	hour = strings.TrimSpace(hour)
-	if _, _, good := clockTime(hour); !ok || !good || hour == "24:00" {
-		at.Line, at.What, at.Do = n.Line, fmt.Sprintf("%q is not a weekday and a time", clip(s, 60)), "write them as in monday 09:00"
-		return nil, &at
-	}
-	return &Weekly{Day: day, At: hour}, nil
 }

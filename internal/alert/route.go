@@ -32,16 +32,14 @@ func Languages() []string { return []string{"en", "pt-BR", "es"} }
 type Route struct {
 	Name       string                    `json:"name"`
 	When       When                      `json:"when"`
-	To         map[string]channel.Target `json:"to"`                // channel → target
-	OnCall     []string                  `json:"on_call,omitempty"` // lists: whoever is on call when the message is written
+	To         map[string]channel.Target `json:"to"` // channel → target
 	Detail     Detail                    `json:"detail"`
 	Language   string                    `json:"language,omitempty"`  // empty: the receiver's, else the organisation's first
 	Recoveries bool                      `json:"recoveries"`          // also tell when it is mended
 	Repeat     Span                      `json:"repeat,omitempty"`    // tell again while it fails and nobody has taken care; 0: never
 	Escalate   []Step                    `json:"escalate,omitempty"`  // tell further people while nobody has
-	Zone       string                    `json:"time_zone,omitempty"` // of Quiet and Weekly; empty: UTC
+	Zone       string                    `json:"time_zone,omitempty"` // of Quiet; empty: UTC
 	Quiet      []Quiet                   `json:"quiet,omitempty"`
-	Weekly     *Weekly                   `json:"weekly,omitempty"`
 	FromFile   bool                      `json:"from_file,omitempty"`
 }
 

@@ -43,12 +43,6 @@ type Quiet struct {
 	Critical bool     `json:"critical"`       // what is critical is told all the same
 }
 
-// A Weekly is when a summary leaves.
-type Weekly struct {
-	Day string `json:"day"`
-	At  string `json:"at"`
-}
-
 // clockTime reads 08:30; 24:00 is allowed.
 func clockTime(s string) (hour, minute int, ok bool) {
 	h, m, found := strings.Cut(s, ":")
@@ -155,29 +149,9 @@ func (r Route) neverLoud() bool {
 	return !until.IsZero() && !r.quietEnd(until, false, r.zone()).IsZero()
 }
 
-// NextWeekly is the first instant after one at which the summary leaves; zero
-// where the route has none.
-func (r Route) NextWeekly(after time.Time) time.Time {
-	if r.Weekly == nil {
-		return time.Time{}
-	}
-	in := r.zone()
-	h, m, _ := clockTime(r.Weekly.At)
-	local := after.In(in)
-	day := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC)
-	for range 9 {
-		if t := localTime(day, h, m, in); weekdays()[day.Weekday()] == r.Weekly.Day && t.After(after) {
-			return t.UTC()
-		}
-		day = day.AddDate(0, 0, 1)
-	}
-	return time.Time{} // the parser lets no other day through
-}
-
 // A Step tells further people while nobody has taken care.
 type Step struct {
 	After    Span                      `json:"after"`
 	Severity []string                  `json:"severity,omitempty"` // none: all that the route tells
 	To       map[string]channel.Target `json:"to"`
-	OnCall   []string                  `json:"on_call,omitempty"`
 }

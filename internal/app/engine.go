@@ -283,6 +283,20 @@ func (e *engine) timer(ctx context.Context) {
 	}
 }
 
+// alertTimer does what alerts owe at an instant: repeats, escalations, digests
+// and the ends of mutes.
+func (e *engine) alertTimer(ctx context.Context) {
+	for ctx.Err() == nil {
+		more, err := e.alerts.Tick(ctx)
+		if err != nil && ctx.Err() == nil {
+			e.log.ErrorContext(ctx, "timer of alerts", "error", err)
+		}
+		if !more {
+			sleep(ctx, time.Second)
+		}
+	}
+}
+
 // nightly counts everything afresh at the first full hour after three in the morning, UTC.
 func (e *engine) nightly(ctx context.Context) {
 	for ctx.Err() == nil {

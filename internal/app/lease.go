@@ -189,7 +189,7 @@ func (e *engine) gain(ctx context.Context) error {
 // hold does what one process does for all, until ctx ends.
 func (e *engine) hold(ctx context.Context) {
 	e.col.Start(ctx)
-	works := []func(context.Context){e.timer, e.nightly}
+	works := []func(context.Context){e.timer, e.alertTimer, e.nightly}
 	if e.in.db.Shared() {
 		works = append(works, e.errands, e.sweep)
 	}

@@ -53,6 +53,7 @@ type Config struct {
 	Organisation string
 	Languages    []string // of the organisation, the first is used where a receiver's is not known
 	Drill        bool
+	Acts         bool          // the console serves /act/{token}: messages carry the link to it
 	Settle       time.Duration // how long a message waits for its run to end; 0: 3 s
 	Workers      int           // 0: 60
 	Keep         time.Duration // how long it is kept who was told what; 0: three years
@@ -79,6 +80,7 @@ type Store struct {
 	reader   Reader
 	domain   string
 	lang     string
+	key      []byte // of links in messages; nil: none are made
 
 	mu      sync.Mutex // guards started
 	started bool
@@ -114,6 +116,9 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 		return nil, err
 	}
 	if err := s.openQueue(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openKey(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil

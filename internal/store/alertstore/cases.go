@@ -38,7 +38,7 @@ func (s *Store) cases(ctx context.Context, l *letter, d *channel.Dispatch) error
 }
 
 func (s *Store) casesOf(ctx context.Context, t *store.Tx, l *letter) ([]channel.Case, error) {
-	causes := []string{l.cause}
+	causes := []string{about(l.event)}
 	if l.event.Kind == monitor.CauseRecovered || l.event.Kind == monitor.CauseExcepted {
 		told, err := toldBefore(ctx, t, l)
 		if err != nil {

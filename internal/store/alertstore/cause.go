@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"prumo.dev/prumo/internal/alert"
+	"prumo.dev/prumo/internal/alert/channel"
 	"prumo.dev/prumo/internal/alert/email"
 	"prumo.dev/prumo/internal/check"
 	"prumo.dev/prumo/internal/monitor"
@@ -57,7 +58,14 @@ func (s *Store) settle(ctx context.Context, job *river.Job[causeJob]) error {
 		if err != nil {
 			return err
 		}
-		if err := s.post(ctx, t, event, alert.Plan(event, routes, func(name string) *alert.Recipient { return s.owner(ctx, name) }, s.lang)); err != nil {
+		letters := s.letters(ctx, event, routes)
+		if letters, err = s.withEscalated(ctx, t, event, routes, letters); err != nil {
+			return err
+		}
+		if err := s.post(ctx, t, event, letters); err != nil {
+			return err
+		}
+		if err := s.plan(ctx, t, event, routes); err != nil {
 			return err
 		}
 		return complete(ctx, s, t, job)
@@ -95,6 +103,62 @@ func (s *Store) waitForRun(ctx context.Context, run int64, patience time.Duratio
 	}
 }
 
+// letters says who is told of an event.
+func (s *Store) letters(ctx context.Context, e alert.Event, routes []alert.Route) []alert.Letter {
+	return alert.Plan(e, routes, func(name string) *alert.Recipient { return s.owner(ctx, name) }, s.lang)
+}
+
+// withEscalated adds to a recovery whoever was told of the failure by a step
+// of an escalation.
+func (s *Store) withEscalated(ctx context.Context, t *store.Tx, e alert.Event, routes []alert.Route, letters []alert.Letter) ([]alert.Letter, error) {
+	if e.Kind != monitor.CauseRecovered {
+		return letters, nil
+	}
+	var further []alert.Route
+	for _, r := range routes {
+		for _, step := range r.Escalate {
+			told := r
+			told.To = map[string]channel.Target{}
+			for name, target := range step.To {
+				for _, to := range target.Receivers {
+					was, err := wasTold(ctx, t, e, name, to.Key)
+					if err != nil {
+						return nil, err
+					}
+					if was {
+						k := told.To[name]
+						k.Receivers = append(k.Receivers, to)
+						told.To[name] = k
+					}
+				}
+			}
+			if len(told.To) > 0 {
+				further = append(further, told)
+			}
+		}
+	}
+	for _, l := range s.letters(ctx, e, further) {
+		if !slices.ContainsFunc(letters, func(o alert.Letter) bool { return o.Channel == l.Channel && o.Receiver.Key == l.Receiver.Key }) {
+			letters = append(letters, l)
+		}
+	}
+	return letters, nil
+}
+
+// wasTold says whether a receiver was told of one of the causes that an event answers.
+func wasTold(ctx context.Context, t *store.Tx, e alert.Event, channelName, key string) (bool, error) {
+	for _, g := range e.Groups {
+		for _, cause := range g.Answers {
+			var n int
+			if err := t.Row(ctx, []any{&n}, "SELECT COUNT(*) FROM alert_delivery WHERE about = $1 AND channel = $2 AND receiver_key = $3",
+				cause, channelName, key); err != nil || n > 0 {
+				return n > 0, err
+			}
+		}
+	}
+	return false, nil
+}
+
 // owner finds where the owner of a finding is told.
 func (s *Store) owner(ctx context.Context, name string) *alert.Recipient {
 	if name == "" {
@@ -118,13 +182,17 @@ func (s *Store) post(ctx context.Context, t *store.Tx, e alert.Event, letters []
 	if err != nil {
 		return err
 	}
-	n, err := t.Exec(ctx, `INSERT INTO alert_event (cause, kind, sealed_at, letters, doc) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (cause) DO NOTHING`, e.ID, string(e.Kind), store.Micros(e.SealedAt), len(letters), string(doc))
+	n, err := t.Exec(ctx, `INSERT INTO alert_event (cause, kind, sealed_at, letters, doc, muted) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (cause) DO NOTHING`, e.ID, string(e.Kind), store.Micros(e.SealedAt), len(letters), string(doc), e.Muted)
 	if err != nil || n == 0 {
 		return err
 	}
+	routes, err := s.routes(ctx, t)
+	if err != nil {
+		return err
+	}
 	for _, l := range letters {
-		if err := s.write(ctx, t, e, l); err != nil {
+		if err := s.write(ctx, t, e, l, heldUntil(e, l, routes, s.config.Now())); err != nil {
 			return fmt.Errorf("write letter %s: %w", l.ID, err)
 		}
 	}
@@ -132,7 +200,7 @@ func (s *Store) post(ctx context.Context, t *store.Tx, e alert.Event, letters []
 }
 
 // write stores one letter as pending and queues it.
-func (s *Store) write(ctx context.Context, t *store.Tx, e alert.Event, l alert.Letter) error {
+func (s *Store) write(ctx context.Context, t *store.Tx, e alert.Event, l alert.Letter, until time.Time) error {
 	thread, subject, err := s.thread(ctx, t, l)
 	if err != nil {
 		return err
@@ -141,31 +209,53 @@ func (s *Store) write(ctx context.Context, t *store.Tx, e alert.Event, l alert.L
 	if err != nil {
 		return err
 	}
-	checks, things, worst := []string{}, 0, check.Severity(0)
+	checks, things, severity := []string{}, 0, max(worst(l.Groups), digestWorst(e))
 	for _, g := range l.Groups {
 		if !slices.Contains(checks, g.Check) {
 			checks = append(checks, g.Check)
 		}
 		things += g.Count
-		worst = max(worst, g.Severity)
 	}
 	gone, err := isGone(ctx, t, e, l)
 	if err != nil {
 		return err
 	}
 	state, words := Pending, ""
-	if gone {
+	switch {
+	case gone:
 		state, words = Dead, goneWords
+	case !until.IsZero():
+		state = Waiting
 	}
 	now := store.Micros(s.config.Now())
 	if _, err := t.Exec(ctx, `INSERT INTO alert_delivery (id, cause, kind, route, channel, receiver_key, receiver, lang, detail, checks, parts, things,
-		source, owner, severity, subject, message_id, thread, state, last_error, created_at, tried_from)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+		source, owner, severity, subject, message_id, thread, state, last_error, created_at, tried_from, about, held_until)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
 		l.ID, e.ID, string(e.Kind), l.Route, l.Channel, l.Receiver.Key, l.Receiver.Label, l.Lang, string(l.Detail), list(checks), parts(e, l.Groups), things,
-		e.Source, e.Owner, int(worst), message.Subject, alert.MessageID(l.ID, s.domain), list(thread), string(state), words, now, now); err != nil || gone {
+		e.Source, e.Owner, int(severity), message.Subject, alert.MessageID(l.ID, s.domain), list(thread), string(state), words, now, now,
+		about(e), store.Micros(until)); err != nil || gone {
 		return err
 	}
+	if state == Waiting {
+		return s.hold(ctx, t, l, until)
+	}
 	return s.insert(ctx, t, letterJob{Letter: l.ID}, 2)
+}
+
+// about is the cause that an event tells of.
+func about(e alert.Event) string {
+	if e.About != "" {
+		return e.About
+	}
+	return e.ID
+}
+
+// digestWorst is the worst of what a digest tells, which has no groups.
+func digestWorst(e alert.Event) check.Severity {
+	if e.Kind == alert.KindDigest {
+		return e.Severity
+	}
+	return 0
 }
 
 // thread finds the messages that told the same receiver of these findings
@@ -225,8 +315,12 @@ func (s *Store) event(ctx context.Context, c monitor.Cause) (alert.Event, error)
 		}
 		for _, g := range groups {
 			e.Groups = append(e.Groups, s.group(g))
+			e.Muted -= g.Count
 		}
-		if len(e.Groups) == 0 && c.Check != "" && c.Count > 0 {
+		if e.Muted += c.Count; e.Muted < 0 || c.Kind != monitor.CauseFailing && c.Kind != monitor.CauseRecovered {
+			e.Muted = 0
+		}
+		if c.Kind == monitor.CauseExcepted && len(e.Groups) == 0 && c.Check != "" && c.Count > 0 {
 			e.Groups = []alert.Group{s.group(CauseGroup{Check: c.Check, Owner: c.Owner, Severity: c.Severity, Count: c.Count})}
 		}
 		alert.SortGroups(e.Groups)
@@ -287,31 +381,36 @@ func (s *Store) fill(ctx context.Context, t *store.Tx, cause monitor.Cause, g *a
 	}
 	c, known := s.check(g.Check)
 	for _, i := range items {
-		item := alert.Item{
-			Finding: i.Finding.ID, Fact: i.Finding.Fact, Name: i.Finding.Name, Message: check.Text{"en": i.Finding.Message},
-			ObservedAt: i.ReadAt.UTC(), OpenedAt: i.Finding.OpenedAt.UTC(), DueAt: i.Finding.DueAt.UTC(),
-			ClosedWhy: i.Finding.ClosedWhy, Actor: i.Finding.Actor, Ledger: i.Leaf,
-		}
-		if i.ReadAt.IsZero() {
-			item.ObservedAt = time.Time{}
-		}
-		if i.Finding.ClosedAt != nil {
-			item.ClosedAt = i.Finding.ClosedAt.UTC()
-		}
-		if known {
-			fix := s.speak(c, i, &item, cause.OpenedAt)
-			if g.Fix == nil {
-				g.Fix = fix
-			} else if !maps.Equal(g.Fix, fix) {
-				item.Fix = fix
-			}
-		}
-		g.Items = append(g.Items, item)
+		g.Items = append(g.Items, s.item(i, c, known, g, cause.OpenedAt))
 	}
 	if cause.Kind == monitor.CauseRecovered {
 		g.Answers, err = s.reader.Answers(ctx, t, cause.ID, g.Check)
 	}
 	return err
+}
+
+// item puts one finding into words; its fix becomes the group's where that has none.
+func (s *Store) item(i CauseItem, c *check.Check, known bool, g *alert.Group, now time.Time) alert.Item {
+	item := alert.Item{
+		Finding: i.Finding.ID, Fact: i.Finding.Fact, Name: i.Finding.Name, Message: check.Text{"en": i.Finding.Message},
+		ObservedAt: i.ReadAt.UTC(), OpenedAt: i.Finding.OpenedAt.UTC(), DueAt: i.Finding.DueAt.UTC(),
+		ClosedWhy: i.Finding.ClosedWhy, Actor: i.Finding.Actor, Ledger: i.Leaf,
+	}
+	if i.ReadAt.IsZero() {
+		item.ObservedAt = time.Time{}
+	}
+	if i.Finding.ClosedAt != nil {
+		item.ClosedAt = i.Finding.ClosedAt.UTC()
+	}
+	if known {
+		fix := s.speak(c, i, &item, now)
+		if g.Fix == nil {
+			g.Fix = fix
+		} else if !maps.Equal(g.Fix, fix) {
+			item.Fix = fix
+		}
+	}
+	return item
 }
 
 // speak says what is wrong and how to mend it in every language. A check of a

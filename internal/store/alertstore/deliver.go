@@ -20,9 +20,11 @@ type State string
 
 // The states. A dead message was given up and can be sent again by hand.
 const (
-	Pending State = "pending"
-	Sent    State = "sent"
-	Dead    State = "dead"
+	Pending  State = "pending"
+	Sent     State = "sent"
+	Dead     State = "dead"
+	Waiting  State = "held"   // until its route is not quiet any more
+	InDigest State = "digest" // its digest is on its way
 )
 
 // sendTimeout bounds one attempt, below the job's own limit so that the
@@ -161,6 +163,9 @@ func (s *Store) send(ctx context.Context, l *letter) error {
 		}
 	}
 	o := s.options(l.route, l.lang, alert.Detail(l.detail), "")
+	if l.event.Acts() {
+		o.Act = s.actLink(l.id, l.event.SealedAt)
+	}
 	message, err := s.composer.Compose(l.event, groups, o)
 	if err != nil {
 		return err
@@ -228,8 +233,11 @@ func (s *Store) markSent(ctx context.Context, t *store.Tx, l *letter, heart bool
 	if err := back(ctx, t, l.channel, l.key); err != nil || !heart {
 		return err
 	}
+	if l.event.Kind == alert.KindDigest {
+		return s.digested(ctx, t, l.id)
+	}
 	n, err = t.Exec(ctx, "UPDATE alert_event SET delivered_at = $1 WHERE cause = $2 AND delivered_at = 0", store.Micros(now), l.cause)
-	if err != nil || n == 0 || l.event.Kind == alert.CauseTest {
+	if err != nil || n == 0 || !l.event.Settles() {
 		return err
 	}
 	if err := t.Lock(ctx, store.LockHeart); err != nil { // it adds rows to the heart's tables

@@ -132,7 +132,7 @@ func conditions(f Filter) (*where, error) {
 		w.add("id = ?", f.ID)
 	}
 	if f.Cause != "" {
-		w.add("cause = ?", f.Cause)
+		w.add("about = ?", f.Cause)
 	}
 	if len(f.Severity) > 0 {
 		args := make([]any, 0, len(f.Severity))
@@ -150,7 +150,7 @@ func conditions(f Filter) (*where, error) {
 	}
 	if f.Text != "" {
 		p := pattern(strings.ToLower(f.Text))
-		w.add("(cause = ? OR LOWER(subject) LIKE ? ESCAPE '!' OR LOWER(receiver) LIKE ? ESCAPE '!' OR LOWER(route) LIKE ? ESCAPE '!')", f.Text, p, p, p)
+		w.add("(about = ? OR LOWER(subject) LIKE ? ESCAPE '!' OR LOWER(receiver) LIKE ? ESCAPE '!' OR LOWER(route) LIKE ? ESCAPE '!')", f.Text, p, p, p)
 	}
 	if f.Cursor != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(f.Cursor)

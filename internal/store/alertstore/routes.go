@@ -263,7 +263,7 @@ func (s *Store) Numbers(ctx context.Context) (Numbers, error) {
 			{[]any{&last}, "SELECT COALESCE(MAX(sent_at), 0) FROM alert_delivery WHERE state = $1", []any{string(Sent)}},
 			{
 				[]any{&n.Untold},
-				"SELECT COUNT(*) FROM alert_event WHERE letters = 0 AND kind IN ($1, $2) AND sealed_at >= $3",
+				"SELECT COUNT(*) FROM alert_event WHERE letters = 0 AND muted = 0 AND kind IN ($1, $2) AND sealed_at >= $3",
 				[]any{string(monitor.CauseFailing), string(monitor.CauseExcepted), since},
 			},
 		}

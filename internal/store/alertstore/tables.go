@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"prumo.dev/prumo/internal/check"
@@ -14,6 +15,12 @@ import (
 
 // tables reads causes from the tables of the heart. It writes nothing there.
 type tables struct{}
+
+// unmutedOnly leaves out findings f of a cause c that are muted at $2. A
+// recovery is left out only where its failure was never told: it began under
+// the mute.
+const unmutedOnly = ` AND NOT EXISTS (SELECT 1 FROM silence s WHERE s.kind = 'mute' AND s.ended_at IS NULL AND s.until_at > $2
+	AND (COALESCE(f.recovered, 0) <> c.id OR s.created_at <= f.opened_at) AND ` + store.SilenceCovers + `)`
 
 // Groups counts the findings of a cause by check and owner: those that it
 // opened, or those whose recovery it tells. A cause that tells of an ended
@@ -29,7 +36,7 @@ func (tables) Groups(ctx context.Context, t *store.Tx, cause string) ([]CauseGro
 	}
 	err := t.Select(ctx, &rows, `SELECT k.name, f.owner, MAX(f.version) AS version, k.kind, MAX(f.severity) AS severity, COUNT(*) AS n
 		FROM cause c JOIN finding f ON (f.cause = c.id OR f.recovered = c.id) JOIN chk k ON k.id = f.chk
-		WHERE c.ext = $1 GROUP BY k.name, f.owner, k.kind ORDER BY k.name, f.owner`, cause)
+		WHERE c.ext = $1`+unmutedOnly+` GROUP BY k.name, f.owner, k.kind ORDER BY k.name, f.owner`, cause, store.Micros(t.Now()))
 	out := make([]CauseGroup, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, CauseGroup{Check: r.Check, Owner: r.Owner, Version: r.Version, Kind: r.Kind, Severity: check.Severity(r.Severity), Count: r.N})
@@ -37,13 +44,14 @@ func (tables) Groups(ctx context.Context, t *store.Tx, cause string) ([]CauseGro
 	return out, err
 }
 
-// itemQuery reads findings with their facts; what follows says which. The open
+// itemSelect reads findings with their facts; what follows says which. The open
 // verdict and the past ones are asked apart, since each has an index of its own.
-const itemQuery = `SELECT f.ext, f.message, f.actor, f.owner, f.opened_at, f.due_at, f.closed_at, f.closed_why, f.severity,
-	x.kind, x.fid, x.name, x.origin, x.observed_at, x.gone_at, s.name AS source, d.data,
+const itemSelect = `SELECT f.ext, f.message, f.actor, f.owner, f.opened_at, f.due_at, f.closed_at, f.closed_why, f.severity,
+	x.kind, x.fid, x.name, x.origin, x.observed_at, x.gone_at, (SELECT o.name FROM source o WHERE o.id = f.source) AS source, d.data,
 	COALESCE((SELECT v.leaf FROM verdict v WHERE v.fact = f.fact AND v.chk = f.chk AND v.to_at IS NULL AND v.finding = f.id),
-		(SELECT MAX(v.leaf) FROM verdict v WHERE v.fact = f.fact AND v.chk = f.chk AND v.to_at IS NOT NULL AND v.finding = f.id)) AS leaf
-	FROM cause c JOIN finding f ON `
+		(SELECT MAX(v.leaf) FROM verdict v WHERE v.fact = f.fact AND v.chk = f.chk AND v.to_at IS NOT NULL AND v.finding = f.id)) AS leaf`
+
+const itemQuery = itemSelect + ` FROM cause c JOIN finding f ON `
 
 const itemTables = ` JOIN chk k ON k.id = f.chk JOIN fact x ON x.id = f.fact JOIN source s ON s.id = f.source
 	LEFT JOIN fact_data d ON d.fact = x.id WHERE c.ext = $1 AND k.name = $2 AND f.owner = $3`
@@ -60,12 +68,12 @@ const endedCover = ` AND EXISTS (SELECT 1 FROM exception e JOIN exception_span p
 // Items reads the first findings of a check and an owner in a cause, with
 // their facts. Where an exception ended, those are the failures that it covered.
 func (tables) Items(ctx context.Context, t *store.Tx, c monitor.Cause, checkID, owner string, limit int) ([]CauseItem, error) {
-	which, cover := "(f.cause = c.id OR f.recovered = c.id)", ""
+	which, cover := "(f.cause = c.id OR f.recovered = c.id)", strings.Replace(unmutedOnly, "$2", "$5", 1)
 	if c.Kind == monitor.CauseExcepted {
-		which, cover = ended, endedCover
+		which, cover = ended, endedCover+` AND CAST($5 AS BIGINT) > 0`
 	}
 	var rows []itemRow
-	if err := t.Select(ctx, &rows, itemQuery+which+itemTables+cover+itemOrder, c.ID, checkID, owner, limit); err != nil {
+	if err := t.Select(ctx, &rows, itemQuery+which+itemTables+cover+itemOrder, c.ID, checkID, owner, limit, store.Micros(t.Now())); err != nil {
 		return nil, err
 	}
 	out := make([]CauseItem, 0, len(rows))
