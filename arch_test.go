@@ -49,10 +49,11 @@ func table() []row {
 		{"checks", nil},
 		{"content", nil},
 		{"connectors", []string{"connectors/*", connector}},
-		{"connectors/*", []string{connector, "internal/connector/mapping", "internal/connector/workflow", fact}},
+		{"connectors/*", []string{connector, "internal/connector/pg", "internal/connector/mapping", "internal/connector/workflow", fact}},
 		{fact, nil},
 		{check, []string{fact}},
 		{connector, []string{fact}},
+		{"internal/connector/pg", []string{connector, fact}}, // the protocol of PostgreSQL, for those that speak it
 		{"internal/connector/mapping", []string{connector, fact}},
 		{"internal/connector/workflow", []string{fact}},
 		{monitor, []string{check, fact, "ledger"}},
@@ -101,7 +102,7 @@ func outside(pkg, imported string) string {
 		return "internal/fact imports the standard library only"
 	case in("ledger") && strings.Contains(first, ".") && !strings.HasPrefix(imported, "golang.org/x/mod/"):
 		return "ledger imports the standard library and golang.org/x/mod only: outsiders read all of it"
-	case database(imported) && !in("internal/store") && !in("connectors/postgres") && !in("connectors/sql"):
+	case database(imported) && !in("internal/store") && !in("internal/connector/pg") && !in("connectors/postgres") && !in("connectors/sql"):
 		return "only internal/store speaks SQL"
 	}
 	return ""

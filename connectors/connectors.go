@@ -17,6 +17,7 @@ import (
 	"prumo.dev/prumo/connectors/ldap"
 	"prumo.dev/prumo/connectors/postgres"
 	"prumo.dev/prumo/connectors/push"
+	"prumo.dev/prumo/connectors/sql"
 	"prumo.dev/prumo/internal/connector"
 )
 
@@ -33,6 +34,7 @@ func All() []connector.Connector {
 		ldap.New(),
 		postgres.New(),
 		http.New(),
+		sql.New(),
 		exec.New(os.LookupEnv),
 		push.New(),
 	}

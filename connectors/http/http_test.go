@@ -265,8 +265,8 @@ func TestPagingThatLies(t *testing.T) {
 		"circle": {"next: page.next", func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `{"data":[],"next":"%s?a=1"}`, r.URL.Path)
 		}, "back to one that was read"},
-		"ignored": {"paging: page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[{"id":1}]}`) }, "does not know the parameter page"},
-		"short":   {"paging: none\n  of: page.total", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[{"id":1}],"total":9}`) }, "less than it says"},
+		"ignored":  {"paging: page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[{"id":1}]}`) }, "does not know the parameter page"},
+		"short":    {"paging: none\n  of: page.total", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[{"id":1}],"total":9}`) }, "less than it says"},
 		"no total": {"of: page.total", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[]}`) }, "how many"},
 		"more without a mark": {"cursor: page.cursor\n  more: page.more", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `{"data":[{"id":1}],"more":true}`)

@@ -164,4 +164,3 @@ func (l *login) postOnce(ctx context.Context, body string, h http.Header) (conne
 	}
 	return connector.Reply{Status: res.StatusCode, Header: res.Header, Body: raw, URL: req.URL}, nil
 }
-

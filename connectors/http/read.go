@@ -312,4 +312,3 @@ func (r *reader) try(ctx context.Context, at *url.URL, tag string) (connector.Re
 	}
 	return connector.Fetch(ctx, r.run.HTTP, at.String(), h)
 }
-

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"prumo.dev/prumo/internal/connector"
+	"prumo.dev/prumo/internal/connector/pg"
 	"prumo.dev/prumo/internal/fact"
 )
 
@@ -34,7 +35,7 @@ func parts() []part {
 type reader struct {
 	run    connector.Run
 	emit   connector.Emit
-	target target
+	target pg.Target
 	s      *session
 }
 
@@ -53,7 +54,7 @@ func (c Connector) Reread(ctx context.Context, run connector.Run, targets []stri
 }
 
 func collect(ctx context.Context, run connector.Run, emit connector.Emit, wanted []part) error {
-	t, err := targetOf(run.Settings)
+	t, err := pg.TargetOf(run.Settings)
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func collect(ctx context.Context, run connector.Run, emit connector.Emit, wanted
 	var refusal error
 	r.s, refusal = connect(within, run, t)
 	if r.s != nil {
-		defer r.s.close(ctx)
+		defer r.s.Close(ctx)
 	}
 	for _, p := range wanted {
 		if err := r.part(within, p, refusal); err != nil {
@@ -82,7 +83,7 @@ func (r *reader) part(ctx context.Context, p part, refusal error) error {
 		if err := p.read(r, ctx, &y); err != nil {
 			return err
 		}
-		y.note(r.s.inForce())
+		y.note(r.s.InForce())
 	}
 	reading, detail := y.result()
 	return r.emit.Close(p.scope, reading, detail)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"prumo.dev/prumo/internal/connector"
+	"prumo.dev/prumo/internal/connector/pg"
 	"prumo.dev/prumo/internal/fact"
 )
 
@@ -24,7 +25,7 @@ const queryIdentity = `SELECT current_user, current_setting('server_version'), r
 
 // Identify implements connector.Identifier.
 func (Connector) Identify(ctx context.Context, run connector.Run) (connector.Identity, error) {
-	t, err := targetOf(run.Settings)
+	t, err := pg.TargetOf(run.Settings)
 	if err != nil {
 		return connector.Identity{}, err
 	}
@@ -34,7 +35,7 @@ func (Connector) Identify(ctx context.Context, run connector.Run) (connector.Ide
 	if err != nil {
 		return connector.Identity{}, told(err)
 	}
-	defer s.close(ctx)
+	defer s.Close(ctx)
 	r := &reader{run: run, target: t, s: s}
 	var name, version string
 	var super, strong, writes, monitor, hba bool
@@ -72,10 +73,10 @@ func (Connector) Identify(ctx context.Context, run connector.Run) (connector.Ide
 func (s *session) describe(version string) string {
 	over := "not encrypted"
 	switch {
-	case s.target.socket():
+	case s.Target.Socket():
 		over = "over a local socket"
-	case s.tls != "":
-		over = s.tls + ", sslmode " + string(s.target.mode)
+	case s.TLS != "":
+		over = s.TLS + ", sslmode " + string(s.Target.Mode)
 	}
 	return strings.TrimSpace(fmt.Sprintf("PostgreSQL %s (%s)", number(version), over))
 }

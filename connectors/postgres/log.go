@@ -22,10 +22,10 @@ func (r *reader) log(ctx context.Context, y *tally) error {
 		return nil
 	}
 	f := fact.LogSource{
-		Name:     fact.Some("log of " + r.target.name()),
+		Name:     fact.Some("log of " + r.target.Name()),
 		System:   fact.Some("postgresql"),
 		Enabled:  enabled(c),
-		Database: fact.Some(fact.Ref(r.target.id())),
+		Database: fact.Some(fact.Ref(r.target.ID())),
 	}
 	if host := r.run.Settings.Text("host"); host != "" {
 		f.Host = fact.Some(fact.Ref(host))
@@ -44,7 +44,7 @@ func (r *reader) log(ctx context.Context, y *tally) error {
 			f.LastEventAt = fact.Some(time.Unix(*last, 0).UTC())
 		}
 	}
-	return r.emit.Fact(scopeLog, r.target.id()+"/log", f)
+	return r.emit.Fact(scopeLog, r.target.ID()+"/log", f)
 }
 
 // enabled says whether events are kept. What goes to standard error without the

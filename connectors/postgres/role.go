@@ -161,13 +161,13 @@ func (r *reader) roleID(name string) string {
 			b.WriteRune(c)
 		}
 	}
-	return r.target.id() + "/" + b.String()
+	return r.target.ID() + "/" + b.String()
 }
 
 func (r *reader) roleFact(o role) fact.DatabaseRole {
 	f := fact.DatabaseRole{
 		Name:        fact.Some(clean(o.name)),
-		Database:    fact.Some(fact.Ref(r.target.id())),
+		Database:    fact.Some(fact.Ref(r.target.ID())),
 		CanLogin:    fact.Some(o.login),
 		Superuser:   fact.Some(o.super),
 		BypassRLS:   fact.Some(o.bypassRLS),

@@ -108,7 +108,7 @@ func (r *reader) server(ctx context.Context, y *tally) error {
 	default:
 		rules.judge(&f, c)
 	}
-	return r.emit.Fact(scopeServer, r.target.id(), f)
+	return r.emit.Fact(scopeServer, r.target.ID(), f)
 }
 
 func (r *reader) database(c config, st state) fact.Database {
@@ -124,7 +124,7 @@ func (r *reader) database(c config, st state) fact.Database {
 		DataDirectory: c.text("data_directory"),
 	}
 	if !f.Name.Known() {
-		f.Name = fact.Some(r.target.name())
+		f.Name = fact.Some(r.target.Name())
 	}
 	if end, ok := supportEnd(releases, major(c["server_version"])); ok {
 		f.SupportEndsAt = fact.Some(end)
@@ -239,23 +239,23 @@ func (r *reader) extensions(ctx context.Context) (fact.Opt[[]string], error) {
 		})
 	}
 	databases := r.run.Settings.List("databases")
-	if len(databases) == 0 || slices.Contains(databases, r.target.database) {
+	if len(databases) == 0 || slices.Contains(databases, r.target.Database) {
 		if err := list(r.s); err != nil {
 			return fact.Opt[[]string]{}, err
 		}
 	}
 	for _, d := range databases {
-		if d == r.target.database {
+		if d == r.target.Database {
 			continue
 		}
 		t := r.target
-		t.database = d
+		t.Database = d
 		s, err := connect(ctx, r.run, t)
 		if err != nil {
 			return fact.Opt[[]string]{}, err
 		}
 		err = list(s)
-		s.close(ctx)
+		s.Close(ctx)
 		if err != nil {
 			return fact.Opt[[]string]{}, err
 		}

@@ -7,23 +7,24 @@ import (
 	"fmt"
 
 	"prumo.dev/prumo/internal/connector"
+	"prumo.dev/prumo/internal/connector/pg"
 )
 
 // Tripwire implements connector.Tripwirer: over one connection it asks for
 // settings, access rules and roles, which are small, and hashes each. What the
 // role may not see has no part in it.
 func (Connector) Tripwire(ctx context.Context, run connector.Run) (map[string]string, error) {
-	t, err := targetOf(run.Settings)
+	t, err := pg.TargetOf(run.Settings)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	ctx, cancel := context.WithTimeout(ctx, pg.ConnectLimit)
 	defer cancel()
 	r := &reader{run: run, target: t}
 	if r.s, err = connect(ctx, run, t); err != nil {
 		return nil, told(err)
 	}
-	defer r.s.close(ctx)
+	defer r.s.Close(ctx)
 	hashes := map[string]string{}
 	if h, err := r.serverHash(ctx); err == nil {
 		hashes[scopeServer] = h

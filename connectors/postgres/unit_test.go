@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"prumo.dev/prumo/internal/connector"
+	"prumo.dev/prumo/internal/connector/pg"
 	"prumo.dev/prumo/internal/fact"
 )
 
@@ -34,8 +35,8 @@ func TestAddress(t *testing.T) {
 		"postgres://u:horse@db/a%00b":                                        "NUL",
 		"":                                                                   "must be an address",
 	} {
-		got, err := parseAddress(address)
-		text := fmt.Sprintf("%s %s %s %s %s", got.name(), got.user, got.password, got.database, got.mode)
+		got, err := pg.ParseAddress(address)
+		text := fmt.Sprintf("%s %s %s %s %s", got.Name(), got.User, got.Password, got.Database, got.Mode)
 		if err != nil {
 			text = err.Error()
 			if strings.Contains(text, "horse") {
@@ -52,8 +53,8 @@ func FuzzParseAddress(f *testing.F) {
 	f.Add("postgres://u:horse@db:5432/app?sslmode=require", "horse")
 	f.Add("postgres://u:%zz@db", "%zz")
 	f.Fuzz(func(t *testing.T, address, _ string) {
-		got, err := parseAddress(address)
-		if err == nil && (got.host == "" || got.user == "" || got.port == 0 || got.database == "" || got.mode == "") {
+		got, err := pg.ParseAddress(address)
+		if err == nil && (got.Host == "" || got.User == "" || got.Port == 0 || got.Database == "" || got.Mode == "") {
 			t.Errorf("%q gave %+v", address, got)
 		}
 	})
@@ -62,7 +63,7 @@ func FuzzParseAddress(f *testing.F) {
 func FuzzParseRoots(f *testing.F) {
 	f.Add("-----BEGIN CERTIFICATE----- AAAA -----END CERTIFICATE-----")
 	f.Fuzz(func(t *testing.T, text string) {
-		if pool, err := parseRoots(text); (pool == nil) == (err == nil) {
+		if pool, err := pg.ParseRoots(text); (pool == nil) == (err == nil) {
 			t.Errorf("%q gave %v, %v", text, pool, err)
 		}
 	})
@@ -205,7 +206,7 @@ func FuzzRoleID(f *testing.F) {
 	f.Add("a\nb", `a\u000ab`)
 	f.Add("a\xff", "a\uFFFD")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		r := &reader{target: target{host: "db", port: 5432}}
+		r := &reader{target: pg.Target{Host: "db", Port: 5432}}
 		if a != b && r.roleID(a) == r.roleID(b) {
 			t.Errorf("%q and %q are both %q", a, b, r.roleID(a))
 		}

@@ -54,20 +54,24 @@ func (s *Scope) refuse(why string) {
 	}
 }
 
+// Note says what was wrong with a row or a field, or "".
+func (s *Scope) Note() string {
+	switch {
+	case s.refused == 1:
+		return "one row was left out: " + s.why
+	case s.refused > 1:
+		return fmt.Sprintf("%d rows were left out, the first because %s", s.refused, s.why)
+	}
+	return s.note
+}
+
 // Close closes the scope with what the reading of its system met.
 func (s *Scope) Close(reading fact.Reading, d connector.Detail) error {
 	if s.refused > 0 && reading == fact.Complete {
 		reading = fact.Partial
 	}
 	if d.Why == "" {
-		switch {
-		case s.refused == 1:
-			d.Why = "one row was left out: " + s.why
-		case s.refused > 1:
-			d.Why = fmt.Sprintf("%d rows were left out, the first because %s", s.refused, s.why)
-		case s.note != "":
-			d.Why = s.note
-		}
+		d.Why = s.Note()
 	}
 	return s.emit.Close(s.m.Name, reading, d)
 }

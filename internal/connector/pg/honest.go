@@ -1,4 +1,4 @@
-package postgres
+package pg
 
 import (
 	"errors"
@@ -24,8 +24,8 @@ const (
 	codeLocked     = "55P03"
 )
 
-// honest says what an error means for a scope; none of the server's words get out.
-func honest(err error) (fact.Reading, connector.Detail) {
+// Honest says what an error means for a scope; none of the server's words get out.
+func Honest(err error) (fact.Reading, connector.Detail) {
 	var pe *pgconn.PgError
 	var large *pgproto3.ExceededMaxBodyLenErr
 	switch {
@@ -97,69 +97,15 @@ func safeCode(code string) string {
 	return code
 }
 
-// passing reports an error that says nothing about the thing itself: a fact is
+// Passing reports an error that says nothing about the thing itself: a fact is
 // then left as it was last seen.
-func passing(err error) bool {
-	r, _ := honest(err)
+func Passing(err error) bool {
+	r, _ := Honest(err)
 	return err != nil && r != fact.Forbidden
 }
 
-// refused reports that the server refused to show something.
-func refused(err error) bool {
-	r, _ := honest(err)
+// Refused reports that the server refused to show something.
+func Refused(err error) bool {
+	r, _ := Honest(err)
 	return r == fact.Forbidden
-}
-
-// A tally sums up what the reading of one scope met.
-type tally struct {
-	detail  connector.Detail
-	reading fact.Reading // empty: nothing was met
-}
-
-// add takes an error and the grant that it says is missing, and reports whether
-// there was an error. What was cut short outweighs what was refused.
-func (y *tally) add(err error, grant string) bool {
-	if err == nil {
-		return false
-	}
-	r, d := honest(err)
-	if r == fact.Forbidden {
-		y.lacks(d.Why, grant)
-	} else {
-		if y.reading != fact.Partial {
-			y.detail.Why = d.Why
-		}
-		y.reading = fact.Partial
-		y.detail.RetryAfter = max(y.detail.RetryAfter, d.RetryAfter)
-	}
-	return true
-}
-
-// lacks notes that something was not shown.
-func (y *tally) lacks(why, grant string) {
-	y.detail.Forbidden++
-	if y.reading == "" {
-		y.reading, y.detail.Why = fact.Forbidden, why
-	}
-	if y.detail.Permission == "" {
-		y.detail.Permission = grant
-	}
-}
-
-// note adds a remark to a scope that was read well otherwise.
-func (y *tally) note(why string) {
-	if why == "" {
-		return
-	}
-	if y.detail.Why != "" {
-		why = y.detail.Why + "; " + why
-	}
-	y.detail.Why = why
-}
-
-func (y *tally) result() (fact.Reading, connector.Detail) {
-	if y.reading == "" {
-		return fact.Complete, y.detail
-	}
-	return y.reading, y.detail
 }
