@@ -1,8 +1,12 @@
 package alert
 
 import (
+	"net/http"
+
 	"prumo.dev/prumo/internal/alert/channel"
 	"prumo.dev/prumo/internal/alert/email"
+	"prumo.dev/prumo/internal/alert/pagerduty"
+	"prumo.dev/prumo/internal/alert/slack"
 	"prumo.dev/prumo/internal/alert/webhook"
 )
 
@@ -14,12 +18,14 @@ func Channels(c ChannelConfig) ([]channel.Channel, error) {
 	}
 	return []channel.Channel{
 		mail,
-		webhook.New(c.Webhook),
+		webhook.New(webhook.Config{HTTP: c.HTTP}),
+		slack.New(slack.Config{HTTP: c.HTTP}),
+		pagerduty.New(pagerduty.Config{HTTP: c.HTTP}),
 	}, nil
 }
 
 // A ChannelConfig is what the channels need from outside.
 type ChannelConfig struct {
-	Email   email.Config
-	Webhook webhook.Config
+	Email email.Config
+	HTTP  *http.Client // with the network policy in it; nil: nothing leaves over HTTP
 }

@@ -15,6 +15,7 @@ type Card struct {
 	Facts        []Pair // true of the whole message: source, owner, instants
 	Blocks       []Block
 	MoreChecks   string // how many checks are not listed
+	Dropped      int    // things of blocks that a channel left out for want of room
 	Link         Link
 	Acts         []Link // what the receiver may do by a link: acknowledge, mute
 	Why          string // why this receiver is told
@@ -41,6 +42,9 @@ type Block struct {
 	Count int     // all that it is about
 	Items []Thing // the first of them
 }
+
+// More is how many things of the block are not named.
+func (b Block) More() int { return max(0, b.Count-len(b.Items)) }
 
 // A Thing is one line of a block.
 type Thing struct {

@@ -25,7 +25,6 @@ import (
 	"prumo.dev/prumo/internal/alert"
 	"prumo.dev/prumo/internal/alert/channel"
 	"prumo.dev/prumo/internal/alert/email"
-	"prumo.dev/prumo/internal/alert/webhook"
 	"prumo.dev/prumo/internal/check"
 	"prumo.dev/prumo/internal/store"
 )
@@ -47,7 +46,7 @@ type Config struct {
 	Control      func(id, lang string) string                                            // title of a control; nil: ids only
 	Owner        func(ctx context.Context, owner string) (address, lang string, ok bool) // nil: an owner that is a mail address is told there
 	Email        email.Config                                                            // URL is PRUMO_SMTP_URL
-	HTTP         *http.Client                                                            // for webhooks, with the network policy in it
+	HTTP         *http.Client                                                            // for every channel over HTTP, with the network policy in it
 	Seal         Sealer                                                                  // nil: routes with a secret are refused
 	BaseURL      string                                                                  // of the console: https://prumo.example.org
 	Organisation string
@@ -111,7 +110,7 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 	if s.composer, err = alert.NewComposer(); err != nil {
 		return nil, err
 	}
-	s.channels, err = alert.Channels(alert.ChannelConfig{Email: c.Email, Webhook: webhook.Config{HTTP: c.HTTP}})
+	s.channels, err = alert.Channels(alert.ChannelConfig{Email: c.Email, HTTP: c.HTTP})
 	if err != nil {
 		return nil, err
 	}
