@@ -22,7 +22,7 @@ func end(cmd *exec.Cmd, mark string) {
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // mostly nobody is left
 	for range 5 {                                       // a child may start another while we look
 		found := false
-		dirs, _ := filepath.Glob("/proc/[0-9]*") //nolint:errcheck // the pattern is right
+		dirs, _ := filepath.Glob("/proc/[0-9]*")
 		for _, d := range dirs {
 			if pid, err := strconv.Atoi(filepath.Base(d)); err == nil && pid != os.Getpid() {
 				found = endMarked(pid, mark) || found

@@ -1,13 +1,17 @@
 package http
 
-import "prumo.dev/prumo/internal/connector"
+import (
+	"slices"
+
+	"prumo.dev/prumo/internal/connector"
+)
 
 func text(en, pt, es string) connector.Text {
 	return connector.Text{"en": en, "pt-BR": pt, "es": es}
 }
 
 func fields() []connector.Field {
-	return append([]connector.Field{
+	return slices.Concat([]connector.Field{
 		{
 			Name: "url", Type: connector.FieldURL, Label: text("Address", "Endereço", "Dirección"),
 			Hint: text("Where the system answers, such as https://hr.example.com/api; each map goes on from it with its path", "Onde o sistema responde, como https://rh.example.com/api; cada mapa continua dele com seu path", "Donde responde el sistema, como https://rrhh.example.com/api; cada mapa sigue desde ahí con su path"),
@@ -20,13 +24,13 @@ func fields() []connector.Field {
 			Name: "maps", Type: connector.FieldDocument, Required: true, Check: checkMaps, Label: text("Maps", "Mapas", "Mapas"),
 			Hint: text("A list in YAML: what is asked, which rows it holds, and which facts they are, with examples", "Uma lista em YAML: o que se pergunta, quais linhas há na resposta e que fatos são, com exemplos", "Una lista en YAML: qué se pregunta, qué filas contiene y qué hechos son, con ejemplos"),
 		},
-	}, append(credentials(), connector.Field{
+	}, credentials(), connector.TLSFields(), []connector.Field{{
 		Name: "headers", Type: connector.FieldMap, Check: checkHeaders, Label: text("Headers", "Cabeçalhos", "Cabeceras"),
 		Hint: text("Sent with every request; no credentials", "Enviados em cada pedido; sem credenciais", "Se envían con cada petición; sin credenciales"),
-	}, connector.Field{
+	}, {
 		Name: "requests_per_second", Type: connector.FieldInt, Default: 10, Label: text("Requests per second", "Pedidos por segundo", "Peticiones por segundo"),
 		Hint: text("At most so many", "No máximo tantos", "Como máximo tantas"),
-	})...)
+	}})
 }
 
 func credentials() []connector.Field {
