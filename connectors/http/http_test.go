@@ -16,6 +16,7 @@ import (
 	"prumo.dev/prumo/internal/connector"
 	"prumo.dev/prumo/internal/connector/connectortest"
 	"prumo.dev/prumo/internal/fact"
+	"prumo.dev/prumo/internal/testkit"
 )
 
 const testToken = "hr-token-0123456789"
@@ -254,9 +255,6 @@ func TestWhatIsNoListIsPartial(t *testing.T) {
 
 // Lists that never end, lead in circles or contradict themselves are cut with the reason.
 func TestPagingThatLies(t *testing.T) {
-	endless := func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, `{"data":[{"id":%q}],"next":"%s?n=%d"}`, r.URL.RawQuery, r.URL.Path, len(r.URL.RawQuery)+1)
-	}
 	for name, c := range map[string]struct {
 		keys string
 		h    http.HandlerFunc
@@ -293,7 +291,6 @@ func TestPagingThatLies(t *testing.T) {
 			t.Errorf("%s: %s %q, want partial with %q", name, s.Reading, s.Detail.Why, c.why)
 		}
 	}
-	_ = endless
 }
 
 // A list that did not change costs no second answer.
@@ -360,5 +357,68 @@ func TestClientSecretInTheBody(t *testing.T) {
 	}
 	if s := read(t, h, change("wrong")).Scopes()[0]; s.Reading != fact.Forbidden {
 		t.Errorf("a wrong secret: %s %q, want forbidden", s.Reading, s.Detail.Why)
+	}
+}
+
+// A network that cuts, hangs or resets takes nothing away.
+func TestTroubles(t *testing.T) {
+	srv := httptest.NewServer(&fakeHR{token: testToken})
+	defer srv.Close()
+	proxy := testkit.Toxiproxy(t).Proxy(strings.TrimPrefix(srv.URL, "http://"))
+	address := "http://" + proxy.Addr
+	for name, trouble := range map[string]func(){
+		"none": func() {}, "cut": func() { proxy.Cut(300) }, "cut early": func() { proxy.Cut(5) }, "down": proxy.Down, "reset": proxy.Reset, "hang": proxy.Hang,
+	} {
+		trouble()
+		client := connector.NewClient(connector.ClientConfig{
+			Hosts: []string{address}, Dial: connector.NewDialer(connector.NetworkPolicy{AllowAll: true}), Rate: -1, Attempts: 1, Attempt: time.Second,
+		})
+		s := connector.Settings{"url": address + "/api", "token": testToken, "maps": declared("link")}
+		m := readAgain(t, connector.Run{Source: "hr", Settings: s, HTTP: client, Now: time.Now})
+		client.CloseIdleConnections()
+		want := fact.Partial
+		if name == "none" {
+			want = fact.Complete
+		}
+		if sc := m.Scopes()[0]; sc.Reading != want || want == fact.Partial && sc.Detail.Why == "" {
+			t.Errorf("%s: %s %q, want %s", name, sc.Reading, sc.Detail.Why, want)
+		}
+		proxy.Mend()
+	}
+}
+
+// What cannot work is told when the settings are read.
+func TestSettings(t *testing.T) {
+	ok := map[string]any{"url": "https://hr.acme.test", "maps": declared("page")}
+	if _, err := connector.Check(New().Info(), ok, connector.FromConsole); err != nil {
+		t.Fatal(err)
+	}
+	for want, more := range map[string]map[string]any{
+		"url is missing":              {"url": ""},
+		"exclude each other":          {"file": "/x.json"},
+		"ways to sign in":             {"token": "abc", "user": "u", "password": "p"},
+		"belong together":             {"client_id": "x"},
+		"without token":               {"token_header": "X-Key"},
+		"is a credential":             {"headers": map[string]any{"authorization": "x"}},
+		"cannot stand in a header":    {"headers": map[string]any{"X-A": "a\nb: c"}},
+		"must start with /":           {"maps": strings.Replace(declared("page"), "/page", `"@evil.test/"`, 1)},
+		"no way of paging":            {"maps": strings.Replace(declared("page"), "paging: page", "paging: pages", 1)},
+		"belongs to `paging: cursor`": {"maps": strings.Replace(declared("all"), "paging: none", "paging: cursor", 1)},
+		"items: Syntax error":         {"maps": strings.Replace(declared("all"), "items: page.data", "items: page.(", 1)},
+		"must be one line":            {"token": "a\r\nX-Evil: 1"},
+		"has no path and no pages":    {"url": "", "file": "/x.json"},
+		"two maps are called people":  {"maps": declared("page") + declared("all")},
+		"must be an address such as":  {"url": "hr.acme.test"},
+		"must hold no user, password": {"url": "https://u:p@hr.acme.test"},
+		"did you mean person":         {"maps": strings.Replace(declared("page"), "kind: person", "kind: persn", 1)},
+	} {
+		raw := maps.Clone(ok)
+		maps.Copy(raw, more)
+		if _, err := connector.Check(New().Info(), raw, connector.FromFile); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: error %v, want %q", more, err, want)
+		}
+	}
+	if _, err := connector.Check(New().Info(), map[string]any{"file": "/etc/passwd", "maps": declared("all")}, connector.FromConsole); err == nil {
+		t.Error("the console may name a file")
 	}
 }
