@@ -61,7 +61,7 @@ func table() []row {
 		{access, []string{check, fact}},
 		{alert, []string{"internal/alert/*", "internal/name", monitor, check, fact}},
 		{"internal/alert/channel", nil},
-		{"internal/alert/*", []string{"internal/alert/channel"}},
+		{"internal/alert/*", []string{"internal/alert/channel", "internal/alert/ticket"}},
 		{framework, []string{monitor, check, fact}},
 		{"internal/demo", []string{fact}}, // an invented organisation
 		// What runs, reads and keeps.

@@ -5,8 +5,15 @@ import (
 
 	"prumo.dev/prumo/internal/alert/channel"
 	"prumo.dev/prumo/internal/alert/email"
+	"prumo.dev/prumo/internal/alert/gitea"
+	"prumo.dev/prumo/internal/alert/github"
+	"prumo.dev/prumo/internal/alert/gitlab"
+	"prumo.dev/prumo/internal/alert/jira"
+	"prumo.dev/prumo/internal/alert/ntfy"
+	"prumo.dev/prumo/internal/alert/opsgenie"
 	"prumo.dev/prumo/internal/alert/pagerduty"
 	"prumo.dev/prumo/internal/alert/slack"
+	"prumo.dev/prumo/internal/alert/teams"
 	"prumo.dev/prumo/internal/alert/webhook"
 )
 
@@ -20,7 +27,14 @@ func Channels(c ChannelConfig) ([]channel.Channel, error) {
 		mail,
 		webhook.New(webhook.Config{HTTP: c.HTTP}),
 		slack.New(slack.Config{HTTP: c.HTTP}),
+		teams.New(teams.Config{HTTP: c.HTTP}),
 		pagerduty.New(pagerduty.Config{HTTP: c.HTTP}),
+		opsgenie.New(opsgenie.Config{HTTP: c.HTTP}),
+		ntfy.New(ntfy.Config{HTTP: c.HTTP}),
+		github.New(github.Config{HTTP: c.HTTP}),
+		gitea.New(gitea.Config{HTTP: c.HTTP}),
+		gitlab.New(gitlab.Config{HTTP: c.HTTP}),
+		jira.New(jira.Config{HTTP: c.HTTP}),
 	}, nil
 }
 

@@ -49,8 +49,6 @@ func EachCase(ctx context.Context, d Dispatch, do func(ctx context.Context, c Ca
 	return nil
 }
 
-// Closes reports whether the case is over once this message was told: its last
-// finding is closed, or it was a test.
-func Closes(d Dispatch, c Case) bool {
-	return d.Message.Kind == KindTest || c.Left == 0 && (d.Message.Kind == KindRecovered || d.Message.Kind == KindFailing)
-}
+// Closes reports whether the case is over once this message was told: nothing
+// of it is open any more, or it was a test.
+func Closes(d Dispatch, c Case) bool { return d.Message.Kind == KindTest || c.Left == 0 }

@@ -19,7 +19,6 @@ type Markup struct {
 	Link   func(text, url string) string
 	Bullet string // before a thing
 	Indent string // before the lines of a thing
-	Gap    string // between blocks; "" is an empty line
 }
 
 // Write writes the card: what happened, each check with its things, what is
@@ -105,7 +104,7 @@ func (m Markup) thing(line func(...string), c Card, t Thing) {
 }
 
 func (m Markup) pair(indent string, p Pair) string {
-	return indent + m.escape(p.Label) + ": " + m.escape(p.Value) + m.Gap
+	return indent + m.escape(p.Label) + ": " + m.escape(p.Value)
 }
 
 func (m Markup) escape(s string) string {
@@ -140,7 +139,7 @@ func (m Markup) link(l Link) string {
 // character of no width parts the signs that chat programs read as a mention
 // (@all, <!channel>), as a link of markdown, or as an address.
 func Defuse(s string) string {
-	s = strings.NewReplacer("](", "]"+gap+"(", "://", ":"+gap+"//", "<!", "<"+gap+"!", "<@", "<"+gap+"@", "<#", "<"+gap+"#", "<%", "<"+gap+"%").Replace(s)
+	s = strings.NewReplacer("](", "]"+gap+"(", "www.", "www"+gap+".", "://", ":"+gap+"//", "<!", "<"+gap+"!", "<@", "<"+gap+"@", "<#", "<"+gap+"#", "<%", "<"+gap+"%").Replace(s)
 	var b strings.Builder
 	var last rune
 	rest := strings.ToLower(s)

@@ -57,15 +57,15 @@ func (s *Store) casesOf(ctx context.Context, t *store.Tx, l *letter) ([]channel.
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
-		if c.Key != l.id && State(state) == Pending {
+		if c.Key != l.id && (State(state) == Pending || State(state) == Waiting) {
 			return nil, errTurn
 		}
 		err = t.Row(ctx, []any{&c.Note}, "SELECT note FROM alert_case WHERE key = $1", c.Key)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
-		if l.event.Kind == monitor.CauseStale {
-			c.Left = 1
+		if l.event.Kind == monitor.CauseStale || l.event.Of == monitor.CauseStale {
+			c.Left = 1 // no message tells that a source is read again
 		} else if c.Left, err = stillOpen(ctx, t, cause, c.Key); err != nil {
 			return nil, err
 		}
