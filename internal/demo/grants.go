@@ -72,12 +72,26 @@ func (w *world) cluster() {
 			Everywhere: some(false), Admin: some(false), Wildcard: some(false), ReadSecrets: some(i == 3), Builtin: some(system), Cluster: some(id),
 		})
 	}
+	w.everybody(id)
 	for i, who := range []string{"system:masters", w.staff[6].login, "build-runner"} {
 		w.add("cloud", "grants", "cloud/runway/cluster-admin/"+who, fact.Grant{
 			Name: some("cluster-admin"), System: some("kubernetes"), Subject: some(who), SubjectType: some([]string{"group", "user", "service"}[i]), Role: some("cluster-admin"),
 			Scope: some("cluster"), Everywhere: some(true), Admin: some(true), Wildcard: some(true), ReadSecrets: some(true), Builtin: some(i == 0), Cluster: some(id),
 		})
 	}
+}
+
+// everybody invents the one right that who did not sign in holds.
+func (w *world) everybody(cluster fact.Ref) {
+	w.add("cloud", "grants", "cloud/runway/public-info/system:unauthenticated", fact.Grant{
+		Name: some("system:public-info-viewer"), System: some("kubernetes"), Subject: some("system:unauthenticated"), SubjectType: some("everybody"),
+		Role: some("system:public-info-viewer"), Scope: some("cluster"), Everywhere: some(true), Admin: some(false), Wildcard: some(false),
+		ReadSecrets: some(false), Builtin: some(true), Cluster: some(cluster),
+	})
+	w.add("cloud", "grants", "cloud/runway/status-reader/system:unauthenticated", fact.Grant{
+		Name: some("status-reader"), System: some("kubernetes"), Subject: some("system:unauthenticated"), SubjectType: some("everybody"), Role: some("view"),
+		Scope: some("cluster"), Everywhere: some(true), Admin: some(false), Wildcard: some(false), ReadSecrets: some(false), Builtin: some(false), Cluster: some(cluster),
+	})
 }
 
 func (w *world) workload(i, j int, part, space string, cluster, ns fact.Ref) {
