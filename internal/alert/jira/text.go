@@ -150,7 +150,9 @@ func wiki() channel.Markup {
 	return channel.Markup{
 		Escape: escape,
 		Strong: func(s string) string { return "*" + s + "*" },
-		Link:   func(t, u string) string { return "[" + t + "|" + strings.NewReplacer("|", "%7C", "]", "%5D").Replace(u) + "]" },
+		Link: func(t, u string) string {
+			return "[" + t + "|" + strings.NewReplacer("|", "%7C", "]", "%5D").Replace(u) + "]"
+		},
 		Bullet: "* ",
 	}
 }
