@@ -3,6 +3,7 @@ package teams
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"prumo.dev/prumo/internal/alert/channel"
 )
@@ -97,6 +98,7 @@ func style(status string) string {
 }
 
 func layout(c channel.Card, lang string) card {
+	lang, _, _ = strings.Cut(lang, "-") // two letters, or the reader refuses it
 	head := []element{line(run{Text: c.Title, Weight: "Bolder", Size: "Medium"})}
 	if c.Drill != "" {
 		head = append(head, line(run{Text: c.Drill, Weight: "Bolder"}))
