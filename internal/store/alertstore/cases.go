@@ -92,6 +92,7 @@ func toldBefore(ctx context.Context, t *store.Tx, l *letter) ([]string, error) {
 		Ext   string `db:"ext"`
 		Check string `db:"name"`
 		Owner string `db:"owner"`
+		ID    int64  `db:"id"`
 	}
 	err := t.Select(ctx, &rows, `SELECT DISTINCT o.ext, k.name, f.owner, o.id FROM cause c JOIN finding f ON `+which+`
 		JOIN chk k ON k.id = f.chk JOIN fact x ON x.id = f.fact JOIN source s ON s.id = f.source JOIN cause o ON o.id = f.cause

@@ -198,7 +198,7 @@ func (s *Store) failed(ctx context.Context, job *river.Job[letterJob], l *letter
 	if !temporary || next.Sub(l.triedFrom) > s.config.Clock.Window {
 		state, next = Dead, time.Time{}
 	}
-	s.log.WarnContext(ctx, "alert not accepted", "letter", l.id, "channel", l.channel, "attempt", attempt, "state", string(state), "why", words)
+	s.log.WarnContext(ctx, "alert not accepted", "letter", l.id, "channel", l.channel, "attempt", attempt, "state", string(state), "why", words, "error", cause)
 	err := s.db.Write(ctx, func(t *store.Tx) error {
 		_, err := t.Exec(ctx, `UPDATE alert_delivery SET attempts = $1, last_error = $2, state = $3, next_at = $4
 			WHERE id = $5 AND state = $6`, attempt, words, string(state), store.Micros(next), l.id, string(Pending))
