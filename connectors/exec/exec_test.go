@@ -200,7 +200,8 @@ func TestArgumentsAreNotRead(t *testing.T) {
 	}
 }
 
-// alive reports whether a process that a script named in a file still runs.
+// alive reports whether a process that a script named in a file still runs. One
+// that was killed is given the moment that the kernel takes to end it.
 func alive(t *testing.T, file string) bool {
 	t.Helper()
 	raw, err := os.ReadFile(file)
@@ -211,12 +212,17 @@ func alive(t *testing.T, file string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
+	for range 100 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return false
+		}
+		if _, state, _ := bytes.Cut(stat, []byte(") ")); bytes.HasPrefix(state, []byte("Z")) || bytes.HasPrefix(state, []byte("X")) {
+			return false
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	_, state, _ := bytes.Cut(stat, []byte(") "))
-	return !bytes.HasPrefix(state, []byte("Z"))
+	return true
 }
 
 // Nothing of a run outlives it: neither children in the background nor those
