@@ -107,6 +107,7 @@ type formView struct {
 	errs    ui.Errors
 	typed   url.Values
 	sources []monitor.Source
+	ways    []way
 }
 
 func (a Area) form(ctx context.Context, r *web.Request) (web.View, error) {
@@ -122,7 +123,11 @@ func (a Area) formView(ctx context.Context, r *web.Request, typed url.Values, er
 	for _, tag := range alert.Languages() {
 		lang = append(lang, ui.Option{Value: tag, Text: r.T("lang." + tag)})
 	}
-	v := formView{errs: errs, typed: typed, sources: sources, fields: []ui.Field{
+	ways, err := waysOf(r, typed)
+	if err != nil {
+		return web.View{}, fmt.Errorf("list channels: %w", err)
+	}
+	v := formView{errs: errs, typed: typed, sources: sources, ways: ways, fields: []ui.Field{
 		{Name: "name", Label: r.T("alerts.name"), Value: typed.Get("name")},
 		{Name: "email", Label: r.T("alerts.email"), Hint: r.T("alerts.email.hint"), Type: "list", Optional: true, Value: typed.Get("email")},
 		{Name: "owner", Label: r.T("alerts.owner"), Type: "checkbox", Checked: typed.Get("owner") == "true"},
@@ -154,6 +159,9 @@ func (a Area) save(ctx context.Context, r *web.Request) (web.View, error) {
 		body["language"] = lang
 	}
 	to := receivers(r.PostForm)
+	if err := addWays(to, r.PostForm); err != nil {
+		return web.View{}, fmt.Errorf("list channels: %w", err)
+	}
 	if len(to) == 0 {
 		errs["email"] = r.T("alerts.nobody")
 	}
