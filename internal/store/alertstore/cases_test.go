@@ -197,20 +197,70 @@ func TestRecoveryWaitsForItsFailure(t *testing.T) {
 			p, err := s.Deliveries(context.Background(), Filter{State: []State{Sent}})
 			return err == nil && len(p.Items) == 2
 		})
-		var story []string
-		keys := map[string]bool{}
-		for _, body := range duty.got() {
-			var e struct {
-				Action string `json:"event_action"`
-				Key    string `json:"dedup_key"`
-			}
-			if err := json.Unmarshal([]byte(body), &e); err != nil {
-				t.Fatal(err)
-			}
-			story, keys[e.Key] = append(story, e.Action), true
+		story, keys := duty.events(t)
+		if !strings.HasPrefix(story, "trigger") || !strings.HasSuffix(story, "resolve") || len(keys) != 1 {
+			t.Errorf("got %q under %d keys", story, len(keys))
 		}
-		if got := strings.Join(story, " "); !strings.HasPrefix(got, "trigger") || !strings.HasSuffix(got, "resolve") || len(keys) != 1 {
-			t.Errorf("got %q under %d keys", got, len(keys))
+	})
+}
+
+// events reads what PagerDuty got: the actions in their order, and the keys.
+func (c *chat) events(t *testing.T) (actions string, keys map[string]bool) {
+	t.Helper()
+	keys = map[string]bool{}
+	var list []string
+	for _, body := range c.got() {
+		var e struct {
+			Action string `json:"event_action"`
+			Key    string `json:"dedup_key"`
+		}
+		if err := json.Unmarshal([]byte(body), &e); err != nil {
+			t.Fatal(err)
+		}
+		list, keys[e.Key] = append(list, e.Action), true
+	}
+	return strings.Join(list, " "), keys
+}
+
+// TestEndedExceptionOpensTheSameIncident: what an exception covered and shows
+// again is the case that its failure opened, and its recovery resolves it.
+func TestEndedExceptionOpensTheSameIncident(t *testing.T) {
+	both(t, func(t *testing.T, url string) {
+		duty := &chat{}
+		server := httptest.NewServer(duty)
+		defer server.Close()
+		f, s := open(t, url, t.TempDir(), func(c *Config) { c.Seal, c.HTTP = testBox(t), http.DefaultClient })
+		route(t, s, fmt.Sprintf(`{name: duty, to: {pagerduty: {key: e93facc04764012d7bfb002500d5d1a6, url: %q}}}`, server.URL))
+		f.begin(t, 1)
+		f.fail(t, "c1", 1, "", 2)
+		f.end(t, 1)
+		sent := func(n int) {
+			t.Helper()
+			eventually(t, 10*time.Second, fmt.Sprintf("%d messages", n), func() bool {
+				p, err := s.Deliveries(context.Background(), Filter{State: []State{Sent}})
+				return err == nil && len(p.Items) == n
+			})
+		}
+		sent(1)
+		f.write(t, func(ctx context.Context, tx *store.Tx) error {
+			if _, err := f.causeTx(ctx, tx, "over", "excepted", 1, "", 2); err != nil {
+				return err
+			}
+			now := store.Micros(tx.Now())
+			if _, err := tx.Exec(ctx, `INSERT INTO exception (id, ext, chk, fid, source, reason, requester, created_at, ends_at)
+				VALUES (1, 'e1', 'account-has-mfa', '', '', 'r', 'a', $1, $1)`, now); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "INSERT INTO exception_span (id, exception, from_at, to_at) VALUES (1, 1, 0, $1)", now); err != nil {
+				return err
+			}
+			return s.Enqueue(ctx, tx, monitor.Cause{ID: "over", Run: 1})
+		})
+		sent(2)
+		f.recover(t, "c2", "c1", 1, "")
+		sent(3)
+		if story, keys := duty.events(t); story != "trigger trigger resolve" || len(keys) != 1 {
+			t.Errorf("got %q under %d keys", story, len(keys))
 		}
 	})
 }
