@@ -2,6 +2,7 @@ package alert
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -34,6 +35,7 @@ type payloadData struct {
 	Acknowledge  string         `json:"acknowledge,omitempty"`
 	Messages     []Held         `json:"messages,omitempty"` // of a digest
 	Week         *Week          `json:"week,omitempty"`
+	Answers      []string       `json:"answers,omitempty"` // of a recovery: the causes that told of these findings before
 	Checks       []payloadCheck `json:"checks,omitempty"`
 }
 
@@ -110,6 +112,13 @@ func (w writer) payload() (json.RawMessage, error) {
 	d.Due, d.ChangedAt, d.LastReadAt = dueFirst(w.groups), e.EventAt, e.Since
 	if s := w.worst(); s > 0 {
 		d.Severity = s.String()
+	}
+	for _, g := range w.groups {
+		for _, cause := range g.Answers {
+			if !slices.Contains(d.Answers, cause) {
+				d.Answers = append(d.Answers, cause)
+			}
+		}
 	}
 	room := MaxItems
 	for _, g := range w.groups {
