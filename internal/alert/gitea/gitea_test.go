@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"prumo.dev/prumo/internal/alert/channel"
@@ -45,7 +46,7 @@ func TestReal(t *testing.T) {
 	g.Must("POST", "/orgs", map[string]any{"username": "acme"})
 	g.Must("POST", "/orgs/acme/repos", map[string]any{"name": "security"})
 	channeltest.Tickets(t, fresh, channeltest.Tracker{
-		Client: http.DefaultClient, Words: words(g.URL, g.AdminToken), Issues: func() []channeltest.Issue { return issues(t, g) },
+		Client: http.DefaultClient, Words: words(g.URL, least(t, g)), Issues: func() []channeltest.Issue { return issues(t, g) },
 	})
 	ch := fresh(http.DefaultClient)
 	d := channeltest.Dispatch(channeltest.Receiver(t, ch, words(g.URL, "0000000000000000000000000000000000000000")), channel.KindFailing, 1, &channeltest.Notes{})
@@ -54,6 +55,32 @@ func TestReal(t *testing.T) {
 	} else {
 		t.Log(plain)
 	}
+}
+
+// least makes an account that may write in the repository, and a token of it
+// with the scope that the documentation names.
+func least(t *testing.T, g *testkit.GiteaServer) string {
+	t.Helper()
+	g.Must("POST", "/admin/users", map[string]any{"username": "bot", "email": "bot@acme.test", "password": "p-" + g.AdminToken, "must_change_password": false})
+	g.Must("PUT", "/repos/acme/security/collaborators/bot", map[string]any{"permission": "write"})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+"/api/v1/users/bot/tokens", strings.NewReader(`{"name": "issues", "scopes": ["write:issue"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("bot", "p-"+g.AdminToken)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var token struct {
+		SHA1 string `json:"sha1"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&token); err != nil || token.SHA1 == "" {
+		t.Fatalf("make a token: %d, %v", res.StatusCode, err)
+	}
+	return token.SHA1
 }
 
 // issues reads all issues of acme/security by the API, oldest first.
