@@ -59,7 +59,6 @@ type powers struct {
 	admin    bool // everything, or the means to get everything
 	wildcard bool
 	secrets  bool
-	some     bool // anything at all
 }
 
 func has(list []string, any ...string) bool {
@@ -74,7 +73,6 @@ func powersOf(rules []apiRule) powers {
 	for _, r := range rules {
 		all := has(r.Verbs, "*")
 		anything := has(r.Resources, "*", "*/*")
-		p.some = p.some || len(r.Verbs) > 0
 		p.wildcard = p.wildcard || all || anything
 		if has(r.Groups, "", "*") && has(r.Resources, "secrets", "*", "*/*") && has(r.Verbs, "*", "get", "list", "watch") {
 			p.secrets = true
@@ -87,7 +85,7 @@ func powersOf(rules []apiRule) powers {
 			p.admin = true
 		case has(r.Groups, groupRBAC, "*") && (anything || has(r.Resources, "roles", "clusterroles")) && has(r.Verbs, "*", "escalate", "bind"):
 			p.admin = true
-		case has(r.Groups, groupRBAC, "*") && (anything || has(r.Resources, "rolebindings", "clusterrolebindings")) && has(r.Verbs, "*", "create", "update", "patch"):
+		case has(r.Groups, groupRBAC, "*") && has(r.Resources, "rolebindings", "clusterrolebindings") && has(r.Verbs, "*", "create", "update", "patch"):
 			p.admin = true
 		case has(r.Groups, "", "*") && (anything || has(r.Resources, "users", "groups")) && has(r.Verbs, "*", "impersonate"):
 			p.admin = true

@@ -14,12 +14,10 @@ import (
 // Metrics are what an API server counts about itself, as far as it proves a
 // setting that it shows nowhere else.
 type metrics struct {
-	read         bool
 	audited      float64 // events handed to a log
 	encrypted    float64 // Secrets written or read in encrypted form
 	plain        float64 // Secrets written in plain form although encryption is configured
 	alwaysAllow  float64 // requests let through without asking for rights
-	byRoles      float64 // requests let through because a role allows it
 	requestCount float64
 }
 
@@ -56,17 +54,12 @@ func parseMetrics(body []byte) (metrics, error) {
 	if m.requestCount == 0 {
 		return metrics{}, fmt.Errorf("metrics of something else: %w", connector.ErrFormat)
 	}
-	m.read = true
 	return m, nil
 }
 
 func (m *metrics) decided(labels map[string]string, n float64) {
-	switch {
-	case labels["decision"] != "allowed":
-	case labels["type"] == "AlwaysAllow":
+	if labels["decision"] == "allowed" && labels["type"] == "AlwaysAllow" {
 		m.alwaysAllow += n
-	case labels["type"] == "RBAC":
-		m.byRoles += n
 	}
 }
 
@@ -76,11 +69,11 @@ func (m *metrics) transformed(labels map[string]string, n float64) {
 	if labels["resource"] != "secrets" {
 		return
 	}
-	switch coded := strings.HasPrefix(labels["transformer_prefix"], "k8s:enc:"); {
-	case coded && (labels["status"] == "OK" || labels["status"] == ""):
+	switch prefix := labels["transformer_prefix"]; {
+	case strings.HasPrefix(prefix, "k8s:enc:") && labels["status"] == "OK":
 		m.encrypted += n
-	case !coded && labels["transformation_type"] == "to_storage":
-		m.plain += n
+	case (prefix == "" || prefix == "identity") && labels["transformation_type"] == "to_storage":
+		m.plain += n // other prefixes are names of keys within an encryption
 	}
 }
 

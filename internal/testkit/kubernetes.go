@@ -34,6 +34,7 @@ type KubernetesServer struct {
 	t      testing.TB
 	client *http.Client
 	ca     *authority
+	roles  bool // it asks for rights, and then makes its own roles as it starts
 }
 
 // KubernetesConfig says how the API server is started; its zero value is a plain
@@ -61,13 +62,8 @@ func newKubernetes(t testing.TB, etcd, program string, cfg KubernetesConfig) (*K
 	if err != nil {
 		return nil, err
 	}
-	k, err := newAPIServer(t, program, store, cfg)
-	if err != nil {
-		stop(t)
-		return nil, err
-	}
-	t.Cleanup(func() { stop(t) }) // after the API server, which was told to clean up later
-	return k, nil
+	t.Cleanup(func() { stop(t) }) // after the API server, which is told to clean up later
+	return newAPIServer(t, program, store, cfg)
 }
 
 // startEtcd starts a store and returns its address.
@@ -112,7 +108,7 @@ func newAPIServer(t testing.TB, program, store string, cfg KubernetesConfig) (*K
 	if err != nil {
 		return nil, err
 	}
-	k := &KubernetesServer{URL: fmt.Sprintf("https://127.0.0.1:%d", ports[0]), CA: ca.pem, Token: "admin-" + rand.Text(), t: t, ca: ca}
+	k := &KubernetesServer{URL: fmt.Sprintf("https://127.0.0.1:%d", ports[0]), CA: ca.pem, Token: "admin-" + rand.Text(), t: t, ca: ca, roles: !cfg.AlwaysAllow}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM([]byte(ca.pem))
 	k.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
@@ -179,7 +175,11 @@ func (k *KubernetesServer) files(dir string, cfg KubernetesConfig) ([]string, er
 func (k *KubernetesServer) ready() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	for _, path := range []string{"/readyz", "/apis/rbac.authorization.k8s.io/v1/clusterroles/cluster-admin", "/api/v1/namespaces/kube-system"} {
+	paths := []string{"/readyz", "/api/v1/namespaces/kube-system"}
+	if k.roles {
+		paths = append(paths, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/cluster-admin")
+	}
+	for _, path := range paths {
 		status, _, err := k.do(ctx, k.Token, http.MethodGet, path, nil)
 		if err != nil {
 			return err
