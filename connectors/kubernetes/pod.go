@@ -255,7 +255,7 @@ func (a apiPod) static() bool {
 }
 
 var (
-	secretName  = regexp.MustCompile(`(?i)(^|[_.-]|[a-z])(password|passwd|passphrase|pwd|secret|token|api_?key|apikey|private_?key|access_?key|secret_?key|signing_?key|encryption_?key|master_?key|license_?key|credentials?)$`)
+	secretName  = regexp.MustCompile(`(?i)(^|[_.-]|[a-z])(password|passwd|passphrase|pwd|secret|token|(?:api|private|access|secret|signing|encryption|master|license)[_-]?key|credentials?)$`)
 	secretURL   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://[^/@\s:]*:([^/@\s]+)@`)
 	reference   = regexp.MustCompile(`^\$\([A-Za-z0-9_.-]+\)$`)
 	filePath    = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+){2,}/?$`)

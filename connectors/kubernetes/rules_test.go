@@ -125,10 +125,20 @@ func TestImagesAndVariables(t *testing.T) {
 		name, value string
 		want        bool
 	}{
-		{"DB_PASSWORD", "x9f!", true}, {"AWS_SECRET_ACCESS_KEY", "abc", true}, {"githubToken", "ghp_x", true}, {"api-key", "k", true},
-		{"DB_PASSWORD", "", false}, {"DB_PASSWORD", "$(OTHER)", false}, {"DB_PASSWORD_FILE", "/run/secrets/x", false}, {"TOKEN", "/var/run/token", false},
-		{"TOKEN_TTL", "3600", false}, {"REQUIRE_PASSWORD", "true", false}, {"DATABASE_URL", "postgres://app:pw@db/app", true},
-		{"DATABASE_URL", "postgres://app:$(PW)@db/app", false}, {"DATABASE_URL", "postgres://db/app", false}, {"NAME", "web", false},
+		{"DB_PASSWORD", "x9f!", true},
+		{"AWS_SECRET_ACCESS_KEY", "abc", true},
+		{"githubToken", "ghp_x", true},
+		{"api-key", "k", true},
+		{"DB_PASSWORD", "", false},
+		{"DB_PASSWORD", "$(OTHER)", false},
+		{"DB_PASSWORD_FILE", "/run/secrets/x", false},
+		{"TOKEN", "/var/run/token", false},
+		{"TOKEN_TTL", "3600", false},
+		{"REQUIRE_PASSWORD", "true", false},
+		{"DATABASE_URL", "postgres://app:pw@db/app", true},
+		{"DATABASE_URL", "postgres://app:$(PW)@db/app", false},
+		{"DATABASE_URL", "postgres://db/app", false},
+		{"NAME", "web", false},
 	} {
 		if got := looksSecret(c.name, c.value); got != c.want {
 			t.Errorf("%s=%s: %v, want %v", c.name, c.value, got, c.want)

@@ -14,8 +14,11 @@ import (
 func (r *reader) secrets(ctx context.Context, y *connector.Tally) error {
 	types := map[string]string{}
 	for _, t := range []struct{ vendor, ours string }{
-		{"kubernetes.io/service-account-token", "token"}, {"kubernetes.io/tls", "certificate"},
-		{"kubernetes.io/basic-auth", "password"}, {"kubernetes.io/ssh-auth", "ssh-key"}, {"kubernetes.io/dockerconfigjson", "password"},
+		{"kubernetes.io/service-account-token", "token"},
+		{"kubernetes.io/tls", "certificate"},
+		{"kubernetes.io/basic-auth", "password"},
+		{"kubernetes.io/ssh-auth", "ssh-key"},
+		{"kubernetes.io/dockerconfigjson", "password"},
 	} {
 		found, err := r.listSecrets(ctx, "?fieldSelector=type%3D"+queryEscape(t.vendor))
 		if y.Missing(err, "list secrets") {
