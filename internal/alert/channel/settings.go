@@ -68,7 +68,7 @@ func readOne(n *yaml.Node, secret Secret, fields []Field) (map[string]string, er
 		key := n.Content[i].Value
 		at := slices.Index(known, key)
 		if at < 0 {
-			return nil, errors.New("has a key that is not known; use " + strings.Join(known, ", "))
+			return nil, errors.New("has a key that is not known; use " + listed(known, "and"))
 		}
 		if _, twice := m[key]; twice {
 			return nil, fmt.Errorf("writes %s twice", key)
@@ -99,9 +99,17 @@ func (f Field) check(text string) error {
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return errors.New("has a control character")
 	case f.Options != nil && text != "" && !slices.Contains(f.Options, text):
-		return errors.New("is not known; use " + strings.Join(f.Options, " or "))
+		return errors.New("is not known; use " + listed(f.Options, "or"))
 	}
 	return nil
+}
+
+// listed writes words as a sentence lists them.
+func listed(words []string, last string) string {
+	if n := len(words) - 1; n > 0 {
+		return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
+	}
+	return strings.Join(words, "")
 }
 
 func required(fields []Field) []string {

@@ -105,19 +105,19 @@ func TestStory(t *testing.T) {
 	if e.Payload.Severity != "error" || e.Payload.Source != "code" || e.Payload.Timestamp != "2026-11-23T14:32:05Z" {
 		t.Errorf("payload: %+v", e.Payload)
 	}
-	step(channel.KindFailing, 3)                           // the record was written, the process died before it said so
-	notes.Remember(context.Background(), "alert_case", "") //nolint:errcheck // the record is lost
+	step(channel.KindFailing, 3) // the record was written, the process died before it said so
+	notes.Forget()               // the record is lost
 	if again := step(channel.KindFailing, 3, "trigger"); again[0].DedupKey != e.DedupKey {
 		t.Error("the repeat has another key")
 	}
 	step(channel.KindRecovered, 1)
-	notes.Remember(context.Background(), "alert_case", "") //nolint:errcheck // the rest comes by a message of its own
+	notes.Forget() // the rest comes by a message of its own
 	step(channel.KindRecovered, 0, "resolve")
-	notes.Remember(context.Background(), "alert_case", "") //nolint:errcheck // as above
+	notes.Forget() // as above
 	step(channel.KindExcepted, 1, "trigger")
-	notes.Remember(context.Background(), "alert_case", "") //nolint:errcheck // as above
+	notes.Forget() // as above
 	step(channel.KindTest, 0, "trigger", "resolve")
-	notes.Remember(context.Background(), "alert_case", "") //nolint:errcheck // as above
+	notes.Forget() // as above
 	// A failure that was mended before it could be told is not left open.
 	step(channel.KindFailing, 0, "trigger", "resolve")
 }

@@ -147,8 +147,9 @@ func layout(c channel.Card) (list []block, fits bool) {
 		return lines
 	}
 	no := false
-	title := channel.Clip(c.Title, maxHeader, channel.Units)
-	list = append(list, block{Type: "header", Text: &text{Type: "plain_text", Text: title, Emoji: &no}})
+	if title := channel.Clip(c.Title, maxHeader, channel.Units); title != "" {
+		list = append(list, block{Type: "header", Text: &text{Type: "plain_text", Text: title, Emoji: &no}})
+	}
 	if c.Drill != "" {
 		section(m.Strong(m.Escape(c.Drill)))
 	}

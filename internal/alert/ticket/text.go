@@ -39,7 +39,7 @@ func Markdown(c channel.Card, mark string, limit int) string {
 // code writes a value as code: no markup works in it. Its backticks are
 // quotes, and references are parted all the same, for whoever copies it.
 func code(s string) string {
-	return "`" + strings.NewReplacer("`", "'", "-->", "--"+gap+">").Replace(part(s)) + "`"
+	return "`" + strings.NewReplacer("`", "'", "-->", "--"+gap+">").Replace(part(channel.Defuse(s))) + "`"
 }
 
 // Escape makes outside text plain in markdown as GitHub, Gitea and GitLab read

@@ -125,6 +125,13 @@ func (n *Notes) Remember(_ context.Context, key, note string) error {
 	return nil
 }
 
+// Forget loses all of it.
+func (n *Notes) Forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.notes = nil
+}
+
 // Note returns what was remembered.
 func (n *Notes) Note(key string) string {
 	n.mu.Lock()
