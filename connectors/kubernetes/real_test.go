@@ -161,7 +161,7 @@ func (w *world) administrator(t *testing.T) {
 }
 
 // roleGrows widens a role that is already given: no binding changes.
-func (w *world) roleGrows(t *testing.T) {
+func (w *world) roleGrows(_ *testing.T) {
 	w.apply("{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: helper}, rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]}")
 	w.bind("helper", "helper", "{apiGroup: rbac.authorization.k8s.io, kind: Group, name: devs}")
 	id := "grant/cluster/helper/group/devs"
