@@ -19,7 +19,7 @@ const (
 
 // routeKeys are the keys of a route.
 func routeKeys() []string {
-	return []string{"name", "when", "to", "detail", "language", "recoveries", "repeat", "escalate", "time_zone", "quiet"}
+	return []string{"name", "when", "to", "detail", "language", "recoveries", "repeat", "escalate", "time_zone", "quiet", "weekly"}
 }
 
 // setTimes reads the fields of a route that say when.
@@ -33,6 +33,8 @@ func (p Parser) setTimes(r *Route, at Problem, f field) (err error) {
 		r.Zone, err = timeZone(at, f.value)
 	case "quiet":
 		r.Quiet, err = quiets(at, f.value)
+	case "weekly":
+		r.Weekly, err = weekly(at, f.value)
 	}
 	return err
 }

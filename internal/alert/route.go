@@ -40,6 +40,7 @@ type Route struct {
 	Escalate   []Step                    `json:"escalate,omitempty"`  // tell further people while nobody has
 	Zone       string                    `json:"time_zone,omitempty"` // of Quiet; empty: UTC
 	Quiet      []Quiet                   `json:"quiet,omitempty"`
+	Weekly     string                    `json:"weekly,omitempty"` // when a summary of the week leaves: "monday 09:00"
 	FromFile   bool                      `json:"from_file,omitempty"`
 }
 

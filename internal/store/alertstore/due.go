@@ -73,6 +73,9 @@ func (s *Store) Tick(ctx context.Context) (more bool, err error) {
 
 // doDue does one thing that is due, unless another process has.
 func (s *Store) doDue(ctx context.Context, d due) error {
+	if d.Kind == dueWeekly {
+		return s.weekly(ctx, d)
+	}
 	return s.db.Write(ctx, func(t *store.Tx) error {
 		n, err := t.Exec(ctx, "DELETE FROM alert_due WHERE id = $1 AND due_at = $2", d.ID, d.At)
 		if err != nil || n == 0 {

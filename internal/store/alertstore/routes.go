@@ -124,7 +124,10 @@ func (s *Store) putRoute(ctx context.Context, t *store.Tx, r alert.Route, place 
 	_, err = t.Exec(ctx, `INSERT INTO alert_route (name, place, doc, secrets, from_file, changed_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (name) DO UPDATE SET doc = excluded.doc, secrets = excluded.secrets, from_file = excluded.from_file, changed_at = excluded.changed_at`,
 		r.Name, place, string(doc), sealed, flag(r.FromFile), store.Micros(s.config.Now()))
-	return err
+	if err != nil {
+		return err
+	}
+	return s.planWeek(ctx, t, r)
 }
 
 func flag(b bool) int {
