@@ -1,12 +1,14 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
 
 // A Problem is one thing that is wrong with a route as written.
 type Problem struct {
+	Of    string // what is wrong where it is no route: on-call list
 	Route string // its name, or its place in the list
 	Field string // as written: when.severity
 	Line  int    // 0: not known
@@ -20,7 +22,7 @@ func (p *Problem) Error() string {
 	if p.Line > 0 {
 		fmt.Fprintf(&b, "line %d: ", p.Line)
 	}
-	fmt.Fprintf(&b, "route %s", p.Route)
+	fmt.Fprintf(&b, "%s %s", cmp.Or(p.Of, "route"), p.Route)
 	if p.Field != "" {
 		fmt.Fprintf(&b, ", %s", p.Field)
 	}
