@@ -33,7 +33,7 @@ func credentials() []connector.Field {
 			Hint:  connector.Text{"en": "As on the App's page", "pt-BR": "Como na página do App", "es": "Como en la página de la App"},
 		},
 		{
-			Name: "private_key", Type: connector.FieldSecret,
+			Name: "private_key", Type: connector.FieldSecret, Lines: true,
 			Label: connector.Text{"en": "GitHub App: private key", "pt-BR": "GitHub App: chave privada", "es": "GitHub App: clave privada"},
 			Hint:  connector.Text{"en": "The PEM file that GitHub gave", "pt-BR": "O arquivo PEM que o GitHub forneceu", "es": "El archivo PEM que dio GitHub"},
 		},

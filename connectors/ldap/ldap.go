@@ -79,7 +79,7 @@ func reachSettings() []connector.Field {
 			Hint:  connector.Text{"en": "Such as dc=example,dc=com; empty: what the directory names", "pt-BR": "Como dc=example,dc=com; vazio: o que o diretório indicar", "es": "Como dc=example,dc=com; vacío: lo que indique el directorio"},
 		},
 		{
-			Name: "ca", Type: connector.FieldText,
+			Name: "ca", Type: connector.FieldText, Lines: true,
 			Label: connector.Text{"en": "Certificate authority", "pt-BR": "Autoridade certificadora", "es": "Autoridad certificadora"},
 			Hint:  connector.Text{"en": "In PEM; empty: those that this machine trusts", "pt-BR": "Em PEM; vazio: as em que esta máquina confia", "es": "En PEM; vacío: aquellas en las que confía esta máquina"},
 		},

@@ -61,7 +61,7 @@ func settings() []connector.Field {
 			},
 		},
 		{
-			Name: "ca", Type: connector.FieldText,
+			Name: "ca", Type: connector.FieldText, Lines: true,
 			Label: connector.Text{"en": "Certificate authority", "pt-BR": "Autoridade certificadora", "es": "Autoridad de certificación"},
 			Hint: connector.Text{
 				"en":    "Certificates in PEM that sign the server's own; in prumo.yaml {file: ca.pem}; empty: those of this machine",

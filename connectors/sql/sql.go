@@ -65,7 +65,7 @@ func fields() []connector.Field {
 			Hint: text("postgres://prumo:PASSWORD@db.example.com:5432/app?sslmode=verify-full", "postgres://prumo:SENHA@db.exemplo.com:5432/app?sslmode=verify-full", "postgres://prumo:CLAVE@db.ejemplo.com:5432/app?sslmode=verify-full"),
 		},
 		{
-			Name: "ca", Type: connector.FieldText, Check: checkCA, Label: text("Certificate authority", "Autoridade certificadora", "Autoridad de certificación"),
+			Name: "ca", Type: connector.FieldText, Lines: true, Check: checkCA, Label: text("Certificate authority", "Autoridade certificadora", "Autoridad de certificación"),
 			Hint: text("Certificates in PEM; empty: those of this machine", "Certificados em PEM; vazio: os desta máquina", "Certificados en PEM; vacío: los de esta máquina"),
 		},
 		{

@@ -77,6 +77,7 @@ type Field struct {
 	Required bool
 	Default  any
 	Local    bool            // only prumo.yaml on the machine may set it
+	Lines    bool            // a text of several lines, such as a certificate in PEM
 	Check    func(any) error // further rules for a value of the right type; nil: none
 }
 

@@ -20,7 +20,7 @@ const (
 func TLSFields() []Field {
 	return []Field{
 		{
-			Name: PrivateCA, Type: FieldText, Check: checkCA,
+			Name: PrivateCA, Type: FieldText, Lines: true, Check: checkCA,
 			Label: Text{"en": "Certificate authority", "pt-BR": "Autoridade certificadora", "es": "Autoridad de certificación"},
 			Hint: Text{
 				"en":    "Certificates in PEM that sign the server's own; in prumo.yaml {file: ca.pem}; empty: those of this machine",
@@ -29,7 +29,7 @@ func TLSFields() []Field {
 			},
 		},
 		{
-			Name: ClientCertificate, Type: FieldText,
+			Name: ClientCertificate, Type: FieldText, Lines: true,
 			Label: Text{"en": "Client certificate", "pt-BR": "Certificado de cliente", "es": "Certificado de cliente"},
 			Hint: Text{
 				"en":    "In PEM, with its key below; where the server knows its clients by certificate",
@@ -38,7 +38,7 @@ func TLSFields() []Field {
 			},
 		},
 		{
-			Name: ClientKey, Type: FieldSecret,
+			Name: ClientKey, Type: FieldSecret, Lines: true,
 			Label: Text{"en": "Key of the client certificate", "pt-BR": "Chave do certificado de cliente", "es": "Clave del certificado de cliente"},
 			Hint:  Text{"en": "In PEM, without a passphrase", "pt-BR": "Em PEM, sem senha", "es": "En PEM, sin contraseña"},
 		},

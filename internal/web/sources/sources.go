@@ -125,11 +125,11 @@ func (a Area) remove(ctx context.Context, r *web.Request) (web.View, error) {
 }
 
 type formView struct {
-	info   connector.Info
+	info     connector.Info
 	manifest connector.Manifest
-	fields []ui.Field
-	local  []connector.Field // settings that only the machine's own file may hold
-	errs   ui.Errors
+	fields   []ui.Field
+	local    []connector.Field // settings that only the machine's own file may hold
+	errs     ui.Errors
 }
 
 func (a Area) form(_ context.Context, r *web.Request) (web.View, error) {
@@ -192,6 +192,9 @@ func fields(e *ui.Env, info connector.Info, typed map[string][]string) []ui.Fiel
 		case connector.FieldMap:
 			u.Type, u.Hint = "list", join(u.Hint, e.T("sources.map.hint"))
 		}
+		if f.Lines {
+			u.Type = "lines"
+		}
 		out = append(out, u)
 	}
 	return append(out, ui.Field{
@@ -204,7 +207,7 @@ func join(a, b string) string {
 	if a == "" {
 		return b
 	}
-	return a + " " + b
+	return strings.TrimSuffix(a, ".") + ". " + b
 }
 
 func (a Area) save(ctx context.Context, r *web.Request) (web.View, error) {
