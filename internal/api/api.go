@@ -30,6 +30,7 @@ type Reader interface {
 	Facts(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.FactView], error)
 	Findings(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Finding], error)
 	Exceptions(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Exception], error)
+	Silences(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Silence], error)
 	Posture(ctx context.Context, at time.Time) (monitor.Posture, error)
 }
 
@@ -44,6 +45,8 @@ type Actions interface {
 	ApproveException(ctx context.Context, by, id string) error
 	RevokeException(ctx context.Context, by, id string) error
 	SetOwner(ctx context.Context, by string, in OwnerInput) error
+	Silence(ctx context.Context, q monitor.SilenceRequest) ([]string, error)
+	EndSilence(ctx context.Context, by, id string) error
 	Routes(ctx context.Context) ([]RouteView, error)
 	SaveRoute(ctx context.Context, name string, body map[string]any) error
 	DeleteRoute(ctx context.Context, name string) error

@@ -145,6 +145,7 @@ func (a *api) reads(h huma.API) {
 	list(a, h, get("/api/v1/facts", "list-facts", "Things as their sources said them"), []string{"kind", "name", "source", "owner", "changed"}, r.Facts, factBody)
 	list(a, h, get("/api/v1/findings", "list-findings", "Findings with owner and due date"), []string{"severity", "due", "opened"}, r.Findings, findingView)
 	list(a, h, get("/api/v1/exceptions", "list-exceptions", "Accepted failures"), []string{"created", "ends", "check"}, r.Exceptions, exceptionView)
+	list(a, h, get("/api/v1/silences", "list-silences", "Acknowledgements and mutes of alerts that hold now"), nil, r.Silences, silenceView)
 	list(a, h, get("/api/v1/deliveries", "list-deliveries", "Who was told what and when"), nil, a.cfg.Actions.Deliveries, func(d DeliveryView) DeliveryView { return d })
 	huma.Register(h, op(http.MethodGet, "/api/v1/posture", "get-posture", "How things stand", access.Auditor), a.posture)
 	huma.Register(h, op(http.MethodGet, "/api/v1/sources", "list-sources", "Connected systems and what their readings covered", access.Auditor), a.sources)

@@ -84,6 +84,37 @@ type FindingView struct {
 	AlertedAt *time.Time `json:"alerted_at,omitempty"`
 	ClosedAt  *time.Time `json:"closed_at,omitempty"`
 	ClosedWhy string     `json:"closed_why,omitempty"`
+
+	Silences []SilenceView `json:"silences,omitempty" doc:"acknowledgements and mutes of its alerts that hold now"`
+}
+
+// A SilenceView is an acknowledgement or a mute of alerts.
+type SilenceView struct {
+	ID        string     `json:"id"`
+	Kind      string     `json:"kind" enum:"acknowledge,mute"`
+	Finding   string     `json:"finding,omitempty"`
+	Cause     string     `json:"cause,omitempty"`
+	Check     string     `json:"check,omitempty" doc:"of a part of a cause"`
+	Reason    string     `json:"reason,omitempty"`
+	By        string     `json:"by"`
+	Via       string     `json:"via" doc:"console, api or link"`
+	CreatedAt time.Time  `json:"created_at"`
+	Until     *time.Time `json:"until,omitempty" doc:"absent: until it is mended"`
+}
+
+func silenceView(s monitor.Silence) SilenceView {
+	return SilenceView{
+		ID: s.ID, Kind: string(s.Kind), Finding: s.Finding, Cause: s.Cause, Check: s.Check, Reason: s.Reason, By: s.By, Via: s.Via,
+		CreatedAt: s.CreatedAt, Until: s.Until,
+	}
+}
+
+func silenceViews(all []monitor.Silence) []SilenceView {
+	var out []SilenceView
+	for _, s := range all {
+		out = append(out, silenceView(s))
+	}
+	return out
 }
 
 func findingView(f monitor.Finding) FindingView {
@@ -91,7 +122,7 @@ func findingView(f monitor.Finding) FindingView {
 		ID: f.ID, Check: f.Check, Fact: f.Fact, Name: f.Name, Kind: f.Kind, Source: f.Source,
 		Severity: f.Severity.String(), Status: string(f.Status), Owner: f.Owner, Reason: f.Reason, Message: f.Message,
 		Actor: f.Actor, OpenedAt: f.OpenedAt, DueAt: f.DueAt, Late: f.Late, AlertedAt: f.AlertedAt,
-		ClosedAt: f.ClosedAt, ClosedWhy: f.ClosedWhy,
+		ClosedAt: f.ClosedAt, ClosedWhy: f.ClosedWhy, Silences: silenceViews(f.Silences),
 	}
 }
 

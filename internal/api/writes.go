@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"prumo.dev/prumo/internal/access"
+	"prumo.dev/prumo/internal/monitor"
 )
 
 // An ExceptionInput asks for a failure to be accepted for a while.
@@ -70,9 +71,38 @@ func (a *api) writes(h huma.API) {
 	huma.Register(h, own, func(ctx context.Context, in *struct{ Body OwnerInput }) (*noBody, error) {
 		return nil, a.fail(ctx, act.SetOwner(ctx, access.From(ctx).Name, in.Body))
 	})
+	a.silenceWrites(h)
 	a.routeWrites(h)
 	a.doID(h, op(http.MethodPost, "/api/v1/deliveries/{id}/resend", "resend-delivery", "Send a message again that could not be delivered", access.ControlOwner),
 		func(ctx context.Context, _, id string) error { return act.Resend(ctx, id) })
+}
+
+// A SilenceInput acknowledges or mutes the alerts about a finding or a cause.
+type SilenceInput struct {
+	Kind    string    `json:"kind" enum:"acknowledge,mute" doc:"acknowledge: somebody takes care, nobody is reminded; mute: nothing is sent"`
+	Finding string    `json:"finding,omitempty" doc:"id of a finding"`
+	Cause   string    `json:"cause,omitempty" doc:"id of a cause, with all that it found"`
+	Reason  string    `json:"reason,omitempty" maxLength:"1000" doc:"a mute must say why"`
+	Until   time.Time `json:"until,omitempty" doc:"a mute must end, at most 30 days ahead; an acknowledgement without an end holds until it is mended"`
+}
+
+func (a *api) silenceWrites(h huma.API) {
+	type ids struct {
+		IDs []string `json:"ids"`
+	}
+	ask := op(http.MethodPost, "/api/v1/silences", "silence-alerts", "Acknowledge or mute alerts; it changes no verdict", access.ControlOwner)
+	ask.DefaultStatus = http.StatusCreated
+	huma.Register(h, ask, func(ctx context.Context, in *struct{ Body SilenceInput }) (*Reply[ids], error) {
+		made, err := a.cfg.Actions.Silence(ctx, monitor.SilenceRequest{
+			Kind: monitor.SilenceKind(in.Body.Kind), Finding: in.Body.Finding, Cause: in.Body.Cause, Reason: in.Body.Reason,
+			By: access.From(ctx).Name, Via: "api", Until: in.Body.Until,
+		})
+		if err != nil {
+			return nil, a.fail(ctx, err)
+		}
+		return &Reply[ids]{ids{made}}, nil
+	})
+	a.doID(h, op(http.MethodDelete, "/api/v1/silences/{id}", "end-silence", "Take an acknowledgement or a mute back", access.ControlOwner), a.cfg.Actions.EndSilence)
 }
 
 func (a *api) routeWrites(h huma.API) {

@@ -166,6 +166,17 @@ func (e *engine) knowsException(ctx context.Context, id string) error {
 	return err
 }
 
+// Silence implements api.Actions.
+func (e *engine) Silence(ctx context.Context, q monitor.SilenceRequest) ([]string, error) {
+	ids, err := e.mon.Silence(ctx, q)
+	return ids, e.heard(err)
+}
+
+// EndSilence implements api.Actions.
+func (e *engine) EndSilence(ctx context.Context, by, id string) error {
+	return e.heard(e.mon.EndSilence(ctx, id, by))
+}
+
 // SetOwner implements api.Actions.
 func (e *engine) SetOwner(ctx context.Context, _ string, in api.OwnerInput) error {
 	switch {

@@ -36,6 +36,7 @@ func TestContractOfTheInterface(t *testing.T) {
 
 	t.Run("lists", func(t *testing.T) { listContract(t, h) })
 	t.Run("refusals", func(t *testing.T) { refusalContract(t, h) })
+	t.Run("silences", func(t *testing.T) { silenceContract(t, h) })
 	t.Run("exceptions", func(t *testing.T) { exceptionContract(t, h) })
 	t.Run("an older observation judges nothing", func(t *testing.T) {
 		var a struct{ Accepted int }
@@ -229,5 +230,61 @@ examples:
 		if code != c.want || !strings.Contains(errw, c.says) {
 			t.Errorf("%s: exit %d, want %d; said %q", c.name, code, c.want, errw)
 		}
+	}
+}
+
+// Alerts can be acknowledged and muted, which changes no verdict, and taken back.
+func silenceContract(t *testing.T, h *house) {
+	type silence struct{ ID, Kind, By, Via, Reason string }
+	finding := func() (id string, held []silence) {
+		var page struct {
+			Items []struct {
+				ID, Fact string
+				Silences []silence
+			}
+		}
+		h.call(http.MethodGet, "/api/v1/findings?check=host-disk-encrypted", nil, &page)
+		for _, f := range page.Items {
+			if f.Fact == "b" {
+				return f.ID, f.Silences
+			}
+		}
+		t.Fatal("there is no finding about b")
+		return "", nil
+	}
+	id, _ := finding()
+	soon := time.Now().UTC().Add(48 * time.Hour).Format(time.RFC3339)
+	for name, body := range map[string]map[string]any{
+		"no reason":  {"kind": "mute", "finding": id, "until": soon},
+		"no end":     {"kind": "mute", "finding": id, "reason": "release day"},
+		"too long":   {"kind": "mute", "finding": id, "reason": "release day", "until": time.Now().UTC().Add(31 * 24 * time.Hour).Format(time.RFC3339)},
+		"nothing":    {"kind": "acknowledge"},
+		"no kind":    {"kind": "forget", "finding": id},
+		"a stranger": {"kind": "acknowledge", "finding": "nothing"},
+	} {
+		if code := h.call(http.MethodPost, "/api/v1/silences", body, nil); code < 400 || code >= 500 {
+			t.Errorf("%s: status %d, want a refusal", name, code)
+		}
+	}
+	if code := h.as("--role", "viewer").call(http.MethodPost, "/api/v1/silences", map[string]any{"kind": "acknowledge", "finding": id}, nil); code != 403 {
+		t.Errorf("a viewer: status %d, want 403", code)
+	}
+	var made struct{ IDs []string }
+	if code := h.call(http.MethodPost, "/api/v1/silences", map[string]any{"kind": "mute", "finding": id, "reason": "release day", "until": soon}, &made); code != 201 || len(made.IDs) != 1 {
+		t.Fatalf("status %d, %v", code, made.IDs)
+	}
+	if _, held := finding(); len(held) != 1 || held[0].Kind != "mute" || held[0].Via != "api" || held[0].Reason != "release day" {
+		t.Errorf("the finding shows %+v", held)
+	}
+	if got := h.status("host-disk-encrypted", "b"); got != "fail" {
+		t.Errorf("b is %q while it is muted, want fail", got)
+	}
+	for _, want := range []int{204, 422} {
+		if code := h.call(http.MethodDelete, "/api/v1/silences/"+made.IDs[0], nil, nil); code != want {
+			t.Errorf("take it back: status %d, want %d", code, want)
+		}
+	}
+	if _, held := finding(); len(held) != 0 {
+		t.Errorf("taken back, and still %+v", held)
 	}
 }

@@ -32,6 +32,11 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 		SetDue: func(ctx context.Context, by, finding string, due time.Time) error {
 			return shown(e.heard(e.mon.SetDue(ctx, finding, due, by)))
 		},
+		Silence: func(ctx context.Context, q monitor.SilenceRequest) error {
+			_, err := e.Silence(ctx, q)
+			return shown(err)
+		},
+		Speak:     func(ctx context.Context, by, id string) error { return shown(e.EndSilence(ctx, by, id)) },
 		Catalogue: web.Catalogue{Checks: e.checks.Load, Library: e.library, Connectors: e.infos(), Manifest: e.manifest},
 	})
 	language := ""

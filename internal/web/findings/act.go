@@ -31,11 +31,28 @@ type Acts struct {
 	SetOwner func(ctx context.Context, by, source, id, owner string) error
 	SetDue   func(ctx context.Context, by, finding string, due time.Time) error
 	Except   func(ctx context.Context, by string, r exceptions.Request) error
+	Silence  func(ctx context.Context, q monitor.SilenceRequest) error
+	Speak    func(ctx context.Context, by, id string) error // takes an acknowledgement or a mute back
 }
 
 // Act returns what is done with the findings that were chosen.
 func (a Area) Act() web.Page {
 	return web.Page{Pattern: "POST /findings/act", Title: "nav.findings", Nav: "findings", Role: access.ControlOwner, Load: a.act}
+}
+
+// Speak returns what takes an acknowledgement or a mute back.
+func (a Area) Speak() web.Page {
+	return web.Page{Pattern: "POST /findings/{id}/speak", Title: "nav.findings", Nav: "findings", Role: access.ControlOwner, Load: a.speak}
+}
+
+func (a Area) speak(ctx context.Context, r *web.Request) (web.View, error) {
+	if err := r.ParseForm(); err != nil {
+		return web.View{}, err
+	}
+	if err := a.Acts.Speak(ctx, r.Who.Name, r.PostForm.Get("silence")); err != nil {
+		return web.View{}, err
+	}
+	return web.View{Redirect: "/findings/" + url.PathEscape(r.PathValue("id"))}, nil
 }
 
 // Export returns the filtered list as a table for spreadsheets.
@@ -95,7 +112,12 @@ func (a Area) act(ctx context.Context, r *web.Request) (web.View, error) {
 // backTo is the list that the form came from, with how many were changed.
 func backTo(back string, done int) string {
 	q := url.Values{}
-	if u, err := url.Parse(back); err == nil && u.Path == "/findings" && u.Host == "" && u.Scheme == "" {
+	u, err := url.Parse(back)
+	own := err == nil && u.Host == "" && u.Scheme == ""
+	if own && strings.HasPrefix(u.Path, "/findings/") && strings.Count(u.Path, "/") == 2 {
+		return u.EscapedPath() // one finding's own page
+	}
+	if own && u.Path == "/findings" {
 		q = u.Query()
 	}
 	q.Set("done", strconv.Itoa(done))
@@ -138,8 +160,41 @@ func (a Area) deed(r *web.Request) (func(context.Context, monitor.Finding) error
 			q.Check, q.Fact, q.Source = f.Check, f.Fact, f.Source
 			return a.Acts.Except(ctx, by, q)
 		}, nil
+	case "acknowledge", "mute":
+		q, err := silence(r, get("why"), get("until"))
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, f monitor.Finding) error {
+			q := q
+			q.Finding = f.ID
+			return a.Acts.Silence(ctx, q)
+		}, nil
 	}
 	return nil, &web.Invalid{Text: r.T("findings.act.what")}
+}
+
+// longestMute is how long alerts may be muted in one go.
+const longestMute = 30 * 24 * time.Hour
+
+// silence reads an acknowledgement or a mute. The last day counts whole.
+func silence(r *web.Request, why, until string) (monitor.SilenceRequest, error) {
+	q := monitor.SilenceRequest{Kind: monitor.SilenceKind(r.PostForm.Get("do")), Reason: why, By: r.Who.Name, Via: "console"}
+	if q.Kind == monitor.Acknowledge {
+		return q, nil // until it is mended
+	}
+	day, err := time.ParseInLocation(time.DateOnly, until, r.Zone)
+	last := r.Now.Add(longestMute)
+	switch {
+	case why == "":
+		return q, &web.Invalid{Field: "why", Text: r.T("form.required", "Name", r.T("col.reason"))}
+	case err != nil || day.After(last) || !day.AddDate(0, 0, 1).After(r.Now):
+		return q, &web.Invalid{Field: "until", Text: r.T("silence.until.wrong")}
+	}
+	if q.Until = day.AddDate(0, 0, 1); q.Until.After(last) {
+		q.Until = last
+	}
+	return q, nil
 }
 
 // export writes the filtered list, all its pages one after another.
@@ -157,7 +212,7 @@ func (a Area) export(ctx context.Context, r *web.Request) (web.View, error) {
 			if err != nil {
 				return err
 			}
-			if err := ui.CSV(c, "id", "severity", "status", "check", "title", "kind", "fact", "name", "source", "owner", "reason", "opened", "due", "late", "closed", "closed_why"); err != nil {
+			if err := ui.CSV(c, "id", "severity", "status", "check", "title", "kind", "fact", "name", "source", "owner", "reason", "opened", "due", "late", "closed", "closed_why", "silences"); err != nil {
 				return err
 			}
 			for n := 0; ; {
@@ -187,7 +242,7 @@ func (a Area) rows(c *csv.Writer, r *web.Request, items []monitor.Finding) error
 			closed = f.ClosedAt.UTC().Format(time.RFC3339)
 		}
 		if err := ui.CSV(c, f.ID, f.Severity.String(), string(status(f)), f.Check, a.Catalogue.Title(f.Check, r.Tag), f.Kind, f.Fact, f.Name, f.Source, f.Owner,
-			f.Reason, f.OpenedAt.UTC().Format(time.RFC3339), f.DueAt.UTC().Format(time.RFC3339), strconv.FormatBool(f.Late && f.ClosedAt == nil), closed, f.ClosedWhy); err != nil {
+			f.Reason, f.OpenedAt.UTC().Format(time.RFC3339), f.DueAt.UTC().Format(time.RFC3339), strconv.FormatBool(f.Late && f.ClosedAt == nil), closed, f.ClosedWhy, silences(f)); err != nil {
 			return err
 		}
 	}
@@ -207,4 +262,17 @@ func exportLink(e *ui.Env) string {
 		return "/findings.csv"
 	}
 	return "/findings.csv?" + q.Encode()
+}
+
+// silences says in one cell who acknowledged or muted a finding, and until when.
+func silences(f monitor.Finding) string {
+	var out []string
+	for _, s := range f.Silences {
+		t := string(s.Kind) + " by " + s.By
+		if s.Until != nil {
+			t += " until " + s.Until.UTC().Format(time.RFC3339)
+		}
+		out = append(out, t)
+	}
+	return strings.Join(out, "; ")
 }

@@ -114,7 +114,7 @@ func source(t *testing.T) map[string]string {
 func families() []string {
 	return []string{
 		"alerts.detail.", "alerts.done.", "change.", "channel.", "delivery.", "error.", "exception.state.", "findings.none.",
-		"findings.step.", "findings.view.", "kind.", "lang.", "nav.", "origin.", "reading.", "severity.", "sources.note.", "status.", "way.",
+		"findings.step.", "findings.view.", "kind.", "lang.", "nav.", "origin.", "reading.", "severity.", "silence.by.", "silence.is.", "sources.note.", "status.", "way.",
 	}
 }
 

@@ -32,14 +32,18 @@ func TestActions(t *testing.T) {
 		path, form, to, did string
 	}{
 		{"/sources/code/read", "", "/sources/code", "read code"},
-		{"/sources", "connector=gitea&name=code2&s-url=https://git.example&s-token=t&s-organisations=a%0Ab&s-archived=true&s-days=30&s-jobs=unit:test,scan&every=10m", "/sources/code2",
-			"save source Ana Beatriz Figueiredo code2 gitea map[archived:true days:30 jobs:map[unit:[test scan]] organisations:[a b] token:t url:https://git.example]"},
+		{
+			"/sources", "connector=gitea&name=code2&s-url=https://git.example&s-token=t&s-organisations=a%0Ab&s-archived=true&s-days=30&s-jobs=unit:test,scan&every=10m", "/sources/code2",
+			"save source Ana Beatriz Figueiredo code2 gitea map[archived:true days:30 jobs:map[unit:[test scan]] organisations:[a b] token:t url:https://git.example]",
+		},
 		{"/sources/code/delete", "", "/sources", "delete source Ana Beatriz Figueiredo code"},
 		{"/exceptions", "check=account-has-mfa&fact=gitea/u02&source=code&reason=why&ends=2026-12-01&approver=Rafael", "/exceptions", "request exception Ana Beatriz Figueiredo account-has-mfa gitea/u02 2026-12-02"},
 		{"/exceptions/x2/approve", "", "/exceptions", "approve Ana Beatriz Figueiredo x2"},
 		{"/exceptions/x1/revoke", "", "/exceptions", "revoke Ana Beatriz Figueiredo x1"},
-		{"/alerts/routes", "name=r&email=a@b.example&owner=true&detail=full&when-severity=high&recoveries=true", "/alerts",
-			"save route Ana Beatriz Figueiredo map[detail:full name:r recoveries:true to:map[email:[a@b.example owner]] when:map[severity:[high]]]"},
+		{
+			"/alerts/routes", "name=r&email=a@b.example&owner=true&detail=full&when-severity=high&recoveries=true", "/alerts",
+			"save route Ana Beatriz Figueiredo map[detail:full name:r recoveries:true to:map[email:[a@b.example owner]] when:map[severity:[high]]]",
+		},
 		{"/alerts/routes/security/test", "", "/alerts?done=test#deliveries", "test security en"},
 		{"/alerts/routes/security/delete", "", "/alerts", "delete route Ana Beatriz Figueiredo security"},
 		{"/alerts/deliveries/d3/resend", "", "/alerts?done=resend#deliveries", "resend d3"},
@@ -86,6 +90,8 @@ func TestActsOnMany(t *testing.T) {
 		{"do=except&reason=why&approver=Rafael&ends=2026-12-01", func(f monitor.Finding) string {
 			return "request exception " + who + " " + f.Check + " " + f.Fact + " 2026-12-02"
 		}},
+		{"do=acknowledge", func(f monitor.Finding) string { return "acknowledge " + who + " " + f.ID + " " }},
+		{"do=mute&why=release+day&until=2026-11-30", func(f monitor.Finding) string { return "mute " + who + " " + f.ID + " release day" }},
 	} {
 		form, err := url.ParseQuery(c.form)
 		if err != nil {
@@ -116,6 +122,7 @@ func TestActsOnMany(t *testing.T) {
 		"do=owner&owner=a", "do=due&due=2001-01-01&finding=" + open[0].ID, "do=due&due=soon&finding=" + open[0].ID, "do=nothing&finding=" + open[0].ID,
 		"do=except&approver=x&ends=2026-12-01&finding=" + open[0].ID, "do=except&reason=x&ends=2026-12-01&finding=" + open[0].ID,
 		"do=except&reason=x&approver=y&ends=2030-12-01&finding=" + open[0].ID, "do=owner&owner=a&finding=nothing",
+		"do=mute&until=2026-11-30&finding=" + open[0].ID, "do=mute&why=x&until=2027-11-30&finding=" + open[0].ID, "do=mute&why=x&until=2026-01-01&finding=" + open[0].ID,
 	} {
 		before := len(s.Done)
 		values, err := url.ParseQuery(form)

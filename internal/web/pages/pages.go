@@ -36,6 +36,8 @@ type Config struct {
 	Alerts     alerts.Actions
 	SetOwner   func(ctx context.Context, by, source, id, owner string) error
 	SetDue     func(ctx context.Context, by, finding string, due time.Time) error
+	Silence    func(ctx context.Context, q monitor.SilenceRequest) error
+	Speak      func(ctx context.Context, by, id string) error
 	Catalogue  web.Catalogue
 }
 
@@ -43,11 +45,11 @@ type Config struct {
 func All(c Config) []web.Page {
 	found := findings.Area{
 		Store: c.Store, Finder: c.Store, Deliveries: c.Log, Catalogue: c.Catalogue,
-		Acts: findings.Acts{SetOwner: c.SetOwner, SetDue: c.SetDue, Except: c.Exceptions.RequestException},
+		Acts: findings.Acts{SetOwner: c.SetOwner, SetDue: c.SetDue, Except: c.Exceptions.RequestException, Silence: c.Silence, Speak: c.Speak},
 	}
 	one := []web.Page{
 		posture.Area{Store: c.Store, Catalogue: c.Catalogue}.Page(),
-		found.List(), found.One(), found.Act(), found.Export(),
+		found.List(), found.One(), found.Act(), found.Speak(), found.Export(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.One(),
 		frameworks.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),

@@ -68,7 +68,9 @@ func (s *Store) Facts(_ context.Context, f monitor.Filter) (monitor.Page[monitor
 
 // Fact returns one fact with its data.
 func (s *Store) Fact(_ context.Context, source, kind, id string) (monitor.FactView, bool, error) {
-	i := slices.IndexFunc(s.facts, func(f monitor.FactView) bool { return f.Source == source && f.ID == id && (kind == "" || f.Kind == kind) })
+	i := slices.IndexFunc(s.facts, func(f monitor.FactView) bool {
+		return f.Source == source && f.ID == id && (kind == "" || f.Kind == kind)
+	})
 	if i < 0 {
 		return monitor.FactView{}, false, nil
 	}

@@ -292,7 +292,9 @@ func (s *Store) Sources(context.Context) ([]monitor.Source, error) { return s.so
 
 // FactHistory invents one change of a fact.
 func (s *Store) FactHistory(_ context.Context, source, kind, id string) ([]monitor.FactVersion, error) {
-	i := slices.IndexFunc(s.facts, func(f monitor.FactView) bool { return f.Source == source && f.ID == id && (kind == "" || f.Kind == kind) })
+	i := slices.IndexFunc(s.facts, func(f monitor.FactView) bool {
+		return f.Source == source && f.ID == id && (kind == "" || f.Kind == kind)
+	})
 	if i < 0 {
 		return nil, nil
 	}
@@ -400,6 +402,14 @@ func (s *Store) Resend(_ context.Context, id string) error { return s.do("resend
 func (s *Store) SetDue(_ context.Context, by, finding string, due time.Time) error {
 	return s.do("due " + by + " " + finding + " " + due.Format(time.RFC3339))
 }
+
+// Silence does it.
+func (s *Store) Silence(_ context.Context, q monitor.SilenceRequest) error {
+	return s.do(string(q.Kind) + " " + q.By + " " + q.Finding + " " + q.Reason)
+}
+
+// Speak does it.
+func (s *Store) Speak(_ context.Context, by, id string) error { return s.do("speak " + by + " " + id) }
 
 // NamedBy lists a few facts, as if they named the one that is asked for.
 func (s *Store) NamedBy(_ context.Context, _, _, id string, limit int) ([]monitor.FactView, error) {
