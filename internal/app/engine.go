@@ -94,7 +94,7 @@ func (e *engine) wire(ctx context.Context) error {
 		Log: e.log, Causes: e.in.db, Checks: e.checks.Load, Control: e.controlTitle,
 		Email: email.Config{URL: e.in.env.SMTPURL}, HTTP: e.webhookClient(), Seal: e.in.box, BaseURL: e.in.baseURL(),
 		Organisation: e.file.Organisation.Name, Languages: e.file.Organisation.Languages, Drill: e.birth.Drill,
-		Instance: "prumo",
+		Instance: "prumo", Acts: true,
 	})
 	if err != nil {
 		return err

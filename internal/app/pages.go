@@ -54,6 +54,8 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 	mux.Handle("GET /login", d.openLink(s))
 	mux.Handle("POST /login", s.SignInHandler())
 	mux.Handle("POST /logout", s.SignOutHandler())
+	mux.Handle("GET /act/{token}", s.ActHandler(e.acting()))
+	mux.Handle("POST /act/{token}", s.ActHandler(e.acting()))
 	mux.Handle("GET /events", e.live.handler(ctx.Done()))
 	mux.Handle("/", s)
 	return nil
@@ -141,6 +143,31 @@ func (c console) TestRoute(ctx context.Context, name, _ string) error {
 }
 
 func (c console) Resend(ctx context.Context, id string) error { return shown(c.e.Resend(ctx, id)) }
+
+// acting answers the links in messages.
+func (e *engine) acting() web.Acting {
+	over := func(err error) error {
+		if errors.Is(err, alertstore.ErrLink) {
+			return web.ErrNotFound
+		}
+		return err
+	}
+	return web.Acting{
+		Look: func(ctx context.Context, token string) (subject, receiver string, err error) {
+			v, err := e.alerts.Act(ctx, token)
+			return v.Subject, v.Receiver, over(err)
+		},
+		Do: func(ctx context.Context, token string, q monitor.SilenceRequest) error {
+			known, err := e.alerts.ActRequest(ctx, token)
+			if err != nil {
+				return over(err)
+			}
+			known.Kind, known.Reason, known.Until = q.Kind, q.Reason, q.Until
+			_, err = e.Silence(ctx, known)
+			return shown(err)
+		},
+	}
+}
 
 // deliveries show who was told what and when.
 type deliveries struct{ e *engine }

@@ -174,9 +174,6 @@ func (a Area) deed(r *web.Request) (func(context.Context, monitor.Finding) error
 	return nil, &web.Invalid{Text: r.T("findings.act.what")}
 }
 
-// longestMute is how long alerts may be muted in one go.
-const longestMute = 30 * 24 * time.Hour
-
 // silence reads an acknowledgement or a mute. The last day counts whole.
 func silence(r *web.Request, why, until string) (monitor.SilenceRequest, error) {
 	q := monitor.SilenceRequest{Kind: monitor.SilenceKind(r.PostForm.Get("do")), Reason: why, By: r.Who.Name, Via: "console"}
@@ -184,7 +181,7 @@ func silence(r *web.Request, why, until string) (monitor.SilenceRequest, error) 
 		return q, nil // until it is mended
 	}
 	day, err := time.ParseInLocation(time.DateOnly, until, r.Zone)
-	last := r.Now.Add(longestMute)
+	last := r.Now.Add(web.LongestMute)
 	switch {
 	case why == "":
 		return q, &web.Invalid{Field: "why", Text: r.T("form.required", "Name", r.T("col.reason"))}

@@ -1498,7 +1498,7 @@ func proof(e *ui.Env, v oneView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			if r := v.f.Reason; r != "" && r != v.message {
+			if r := v.f.Reason; r != "" && r != v.message && (e.Tag == "en" || status(v.f) != monitor.StatusFail) {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 103, "<p class=\"measure gap-b\"><span class=\"dim\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -1762,7 +1762,7 @@ func story(e *ui.Env, v oneView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if s.reason != "" {
+				if s.reason != "" && (e.Tag == "en" || s.status != monitor.StatusFail) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 126, "<p class=\"dim sm\">")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

@@ -113,7 +113,7 @@ func source(t *testing.T) map[string]string {
 // The rest is checked by the tests of the pages, which show no key.
 func families() []string {
 	return []string{
-		"alerts.detail.", "alerts.done.", "change.", "channel.", "delivery.", "error.", "exception.state.", "findings.none.",
+		"act.done.", "alerts.detail.", "alerts.done.", "change.", "channel.", "delivery.", "error.", "exception.state.", "findings.none.",
 		"findings.step.", "findings.view.", "kind.", "lang.", "nav.", "origin.", "reading.", "severity.", "silence.by.", "silence.is.", "sources.note.", "status.", "way.",
 	}
 }
