@@ -31,6 +31,7 @@ type Reader interface {
 	Findings(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Finding], error)
 	Exceptions(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Exception], error)
 	Silences(ctx context.Context, f monitor.Filter) (monitor.Page[monitor.Silence], error)
+	Obligations(ctx context.Context, f monitor.ObligationFilter) (monitor.Page[monitor.Obligation], error)
 	Posture(ctx context.Context, at time.Time) (monitor.Posture, error)
 }
 

@@ -147,6 +147,7 @@ func (a *api) reads(h huma.API) {
 	list(a, h, get("/api/v1/exceptions", "list-exceptions", "Accepted failures"), []string{"created", "ends", "check"}, r.Exceptions, exceptionView)
 	list(a, h, get("/api/v1/silences", "list-silences", "Acknowledgements and mutes of alerts that hold now"), nil, r.Silences, silenceView)
 	list(a, h, get("/api/v1/deliveries", "list-deliveries", "Who was told what and when"), nil, a.cfg.Actions.Deliveries, func(d DeliveryView) DeliveryView { return d })
+	a.obligations(h)
 	huma.Register(h, op(http.MethodGet, "/api/v1/posture", "get-posture", "How things stand", access.Auditor), a.posture)
 	huma.Register(h, op(http.MethodGet, "/api/v1/sources", "list-sources", "Connected systems and what their readings covered", access.Auditor), a.sources)
 	huma.Register(h, op(http.MethodGet, "/api/v1/sources/{name}", "get-source", "One connected system", access.Auditor), a.source)

@@ -36,6 +36,7 @@ func TestContractOfTheInterface(t *testing.T) {
 
 	t.Run("lists", func(t *testing.T) { listContract(t, h) })
 	t.Run("refusals", func(t *testing.T) { refusalContract(t, h) })
+	t.Run("obligations", func(t *testing.T) { obligationContract(t, h) })
 	t.Run("silences", func(t *testing.T) { silenceContract(t, h) })
 	t.Run("exceptions", func(t *testing.T) { exceptionContract(t, h) })
 	t.Run("an older observation judges nothing", func(t *testing.T) {
@@ -104,6 +105,9 @@ func refusalContract(t *testing.T, h *house) {
 		{"GET", "/api/v1/verdicts?cursor=zzz", nil, 422},
 		{"GET", "/api/v1/facts?cursor=zzz", nil, 422},
 		{"GET", "/api/v1/deliveries?cursor=zzz", nil, 422},
+		{"GET", "/api/v1/obligations?duty=wash", nil, 422},
+		{"GET", "/api/v1/obligations?cursor=zzz", nil, 422},
+		{"GET", "/api/v1/silences?sort=who", nil, 400},
 		{"GET", "/api/v1/posture?at=2999-01-01T00:00:00Z", nil, 422},
 		{"GET", "/api/v1/verdicts?at=2999-01-01T00:00:00Z", nil, 422},
 		{"GET", "/api/v1/verdicts?sort=colour", nil, 400},
@@ -286,5 +290,25 @@ func silenceContract(t *testing.T, h *house) {
 	}
 	if _, held := finding(); len(held) != 0 {
 		t.Errorf("taken back, and still %+v", held)
+	}
+}
+
+// What fails is due on its day, with who answers for it and where to go on.
+func obligationContract(t *testing.T, h *house) {
+	var page struct {
+		Items []struct {
+			Key, Duty, Check, Fact, Finding string
+			Due                             time.Time
+			Late                            bool
+		}
+	}
+	h.call(http.MethodGet, "/api/v1/obligations?duty=mend&check=host-disk-encrypted", nil, &page)
+	if len(page.Items) != 1 || page.Items[0].Fact != "b" || page.Items[0].Finding == "" || page.Items[0].Late || !page.Items[0].Due.After(time.Now()) {
+		t.Errorf("got %+v, want the finding about b", page.Items)
+	}
+	page.Items = nil
+	h.call(http.MethodGet, "/api/v1/obligations?duty=exception&check=host-disk-encrypted", nil, &page)
+	if len(page.Items) != 0 {
+		t.Errorf("no exception is in force, and %+v ends", page.Items)
 	}
 }

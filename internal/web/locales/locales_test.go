@@ -113,8 +113,8 @@ func source(t *testing.T) map[string]string {
 // The rest is checked by the tests of the pages, which show no key.
 func families() []string {
 	return []string{
-		"act.done.", "alerts.detail.", "alerts.done.", "change.", "channel.", "delivery.", "error.", "exception.state.", "findings.none.",
-		"findings.step.", "findings.view.", "kind.", "lang.", "nav.", "origin.", "reading.", "severity.", "silence.by.", "silence.is.", "sources.note.", "status.", "way.",
+		"act.done.", "alerts.detail.", "alerts.done.", "change.", "channel.", "delivery.", "duty.", "error.", "exception.state.", "findings.none.",
+		"findings.step.", "findings.view.", "kind.", "lang.", "nav.", "obligations.group.", "obligations.view.", "origin.", "reading.", "severity.", "silence.by.", "silence.is.", "sources.note.", "status.", "way.",
 	}
 }
 

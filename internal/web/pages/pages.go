@@ -13,6 +13,7 @@ import (
 	"prumo.dev/prumo/internal/web/exceptions"
 	"prumo.dev/prumo/internal/web/findings"
 	"prumo.dev/prumo/internal/web/frameworks"
+	"prumo.dev/prumo/internal/web/obligations"
 	"prumo.dev/prumo/internal/web/posture"
 	"prumo.dev/prumo/internal/web/sources"
 	"prumo.dev/prumo/internal/web/things"
@@ -25,6 +26,7 @@ type Store interface {
 	checks.Store
 	things.Store
 	findings.Store
+	obligations.Store
 }
 
 // Config is what the pages are given.
@@ -50,6 +52,7 @@ func All(c Config) []web.Page {
 	one := []web.Page{
 		posture.Area{Store: c.Store, Catalogue: c.Catalogue}.Page(),
 		found.List(), found.One(), found.Act(), found.Speak(), found.Export(),
+		obligations.Area{Store: c.Store, Catalogue: c.Catalogue}.Page(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.One(),
 		frameworks.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),

@@ -167,3 +167,40 @@ func (l *Lang) Relative(t, now time.Time) string {
 	}
 	return l.T("time.in", "Span", l.Coarse(-d))
 }
+
+// Month is the name of a month with its year, as a heading.
+func (l *Lang) Month(t time.Time) string {
+	names := [...]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"}
+	between := " "
+	switch l.Tag {
+	case "pt-BR":
+		names = [...]string{"Janeiro", "Fevereiro", "Março", "Abril", "Maio", "Junho", "Julho", "Agosto", "Setembro", "Outubro", "Novembro", "Dezembro"}
+		between = " de "
+	case "es":
+		names = [...]string{"Enero", "Febrero", "Marzo", "Abril", "Mayo", "Junio", "Julio", "Agosto", "Septiembre", "Octubre", "Noviembre", "Diciembre"}
+		between = " de "
+	}
+	return names[t.Month()-1] + between + strconv.Itoa(t.Year())
+}
+
+// Weekday is the name of a day of the week.
+func (l *Lang) Weekday(d time.Weekday) string {
+	switch l.Tag {
+	case "pt-BR":
+		return [...]string{"domingo", "segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado"}[d]
+	case "es":
+		return [...]string{"domingo", "lunes", "martes", "miércoles", "jueves", "viernes", "sábado"}[d]
+	}
+	return d.String()
+}
+
+// WeekdayShort is Weekday where there is little room.
+func (l *Lang) WeekdayShort(d time.Weekday) string {
+	switch l.Tag {
+	case "pt-BR":
+		return [...]string{"dom", "seg", "ter", "qua", "qui", "sex", "sáb"}[d]
+	case "es":
+		return [...]string{"dom", "lun", "mar", "mié", "jue", "vie", "sáb"}[d]
+	}
+	return d.String()[:3]
+}

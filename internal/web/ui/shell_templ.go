@@ -11,7 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 // nav are the items of the navigation, in groups.
 func nav() [][]string {
 	return [][]string{
-		{"posture", "findings", "exceptions"},
+		{"posture", "findings", "obligations", "exceptions"},
 		{"controls", "frameworks", "checks", "things", "sources"},
 		{"alerts"},
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"prumo.dev/prumo/internal/monitor"
 )
@@ -135,4 +136,35 @@ func (s *Store) Exceptions(_ context.Context, f monitor.Filter) (monitor.Page[mo
 		}
 	}
 	return part(out, f), nil
+}
+
+// Obligations lists the open findings by their day, and what passes as if it
+// ended some weeks from now.
+func (s *Store) Obligations(ctx context.Context, f monitor.ObligationFilter) (monitor.Page[monitor.Obligation], error) {
+	open := f.Filter
+	open.OpenOnly, open.Sort, open.Cursor, open.Limit = true, "due", "", 1000
+	page, err := s.Findings(ctx, open)
+	if err != nil {
+		return monitor.Page[monitor.Obligation]{}, err
+	}
+	var out []monitor.Obligation
+	for _, x := range page.Items {
+		out = append(out, monitor.Obligation{
+			Key: x.ID, Duty: monitor.DutyMend, Due: x.DueAt, Late: x.Late, Check: x.Check, Fact: x.Fact, Name: x.Name, Kind: x.Kind,
+			Source: x.Source, Owner: x.Owner, Severity: x.Severity, Finding: x.ID,
+		})
+	}
+	for i, x := range s.verdicts {
+		if x.Status == monitor.StatusPass && i%9 == 0 && anyOf(f.Check, x.Check) && anyOf(f.Kind, x.Kind) && holds(f.Text, x.Fact, x.Name, x.Check) {
+			out = append(out, monitor.Obligation{
+				Key: x.Check + x.Fact, Duty: monitor.DutyLean, Due: Now().Add(time.Duration(i) * time.Hour), Check: x.Check, Fact: x.Fact, Name: x.Name,
+				Kind: x.Kind, Source: x.Source, Owner: x.Owner, Severity: x.Severity,
+			})
+		}
+	}
+	out = slices.DeleteFunc(out, func(o monitor.Obligation) bool {
+		return !anyOf(f.Duty, o.Duty) || !f.From.IsZero() && o.Due.Before(f.From) || !f.To.IsZero() && !o.Due.Before(f.To)
+	})
+	slices.SortStableFunc(out, func(a, b monitor.Obligation) int { return a.Due.Compare(b.Due) })
+	return part(out, f.Filter), nil
 }
