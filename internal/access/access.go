@@ -78,7 +78,7 @@ var ErrDenied = errors.New("not valid")
 // A Grant is a token, session or link as kept.
 type Grant struct {
 	ID      string
-	Use     string // token, session, link
+	Use     string // token, session, link, calendar
 	Hash    []byte
 	Name    string
 	Role    Role
@@ -95,6 +95,7 @@ type Store interface {
 	Find(ctx context.Context, use string, hash []byte) (Grant, error)
 	Take(ctx context.Context, use string, hash []byte) (Grant, error)
 	Remove(ctx context.Context, use string, hash []byte) error
+	RemoveOf(ctx context.Context, use, name string) error // all of a name
 }
 
 // A Keeper makes and checks grants.

@@ -86,9 +86,14 @@ func visit(t *testing.T, method, address string, form url.Values) (status int, b
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
+	return res.StatusCode, readAll(t, res.Body)
+}
+
+func readAll(t *testing.T, r io.Reader) string {
+	t.Helper()
+	b, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res.StatusCode, string(b)
+	return string(b)
 }

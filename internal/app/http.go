@@ -32,7 +32,7 @@ type door struct {
 // openPaths answer without a session: they say nothing, or check for themselves.
 func openPath(p string) bool {
 	return p == "/healthz" || p == "/readyz" || p == "/metrics" || p == "/login" || p == "/ingest/v1/facts" ||
-		strings.HasPrefix(p, "/hooks/") || strings.HasPrefix(p, "/act/") || strings.HasPrefix(p, "/assets/") || p == "/favicon.ico"
+		strings.HasPrefix(p, "/hooks/") || strings.HasPrefix(p, "/act/") || strings.HasPrefix(p, "/calendar/") || strings.HasPrefix(p, "/assets/") || p == "/favicon.ico"
 }
 
 // wrap puts the door before next.

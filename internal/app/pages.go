@@ -36,6 +36,7 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 			_, err := e.Silence(ctx, q)
 			return shown(err)
 		},
+		Feeds:     act,
 		Speak:     func(ctx context.Context, by, id string) error { return shown(e.EndSilence(ctx, by, id)) },
 		Catalogue: web.Catalogue{Checks: e.checks.Load, Library: e.library, Connectors: e.infos(), Manifest: e.manifest},
 	})
@@ -54,6 +55,7 @@ func (e *engine) pages(ctx context.Context, mux *http.ServeMux, d *door) error {
 	mux.Handle("GET /login", d.openLink(s))
 	mux.Handle("POST /login", s.SignInHandler())
 	mux.Handle("POST /logout", s.SignOutHandler())
+	mux.HandleFunc("GET /calendar/{secret}", e.calendar)
 	mux.Handle("GET /act/{token}", s.ActHandler(e.acting()))
 	mux.Handle("POST /act/{token}", s.ActHandler(e.acting()))
 	mux.Handle("GET /events", e.live.handler(ctx.Done()))

@@ -66,6 +66,14 @@ func (s *Store) Remove(ctx context.Context, use string, hash []byte) error {
 	})
 }
 
+// RemoveOf ends the grants of one use that somebody holds.
+func (s *Store) RemoveOf(ctx context.Context, use, name string) error {
+	return s.db.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, "DELETE FROM access_grant WHERE usage = $1 AND name = $2", use, name)
+		return err
+	})
+}
+
 func find(ctx context.Context, tx *store.Tx, use string, hash []byte) (access.Grant, error) {
 	g := access.Grant{Use: use, Hash: hash}
 	var role, created int64

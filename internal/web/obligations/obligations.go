@@ -6,10 +6,12 @@ package obligations
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
 	"prumo.dev/prumo/internal/access"
+	"prumo.dev/prumo/internal/check"
 	"prumo.dev/prumo/internal/monitor"
 	"prumo.dev/prumo/internal/web"
 	"prumo.dev/prumo/internal/web/ui"
@@ -20,15 +22,67 @@ type Store interface {
 	Obligations(ctx context.Context, f monitor.ObligationFilter) (monitor.Page[monitor.Obligation], error)
 }
 
-// Area is the page with what it needs.
+// Feeds makes and ends the addresses under which a calendar program reads the
+// list. Make returns the address once; it ends the one that the same person had.
+type Feeds interface {
+	MakeFeed(ctx context.Context, by, query string) (address string, err error)
+	EndFeed(ctx context.Context, by string) error
+}
+
+// Area is the pages with what they need.
 type Area struct {
 	Store     Store
+	Feeds     Feeds
 	Catalogue web.Catalogue
 }
 
-// Page returns the page.
-func (a Area) Page() web.Page {
-	return web.Page{Pattern: "GET /obligations", Title: "nav.obligations", Nav: "obligations", Role: access.Auditor, Load: a.load}
+// Pages returns all pages of the area.
+func (a Area) Pages() []web.Page {
+	page := func(pattern string, load func(context.Context, *web.Request) (web.View, error)) web.Page {
+		return web.Page{Pattern: pattern, Title: "nav.obligations", Nav: "obligations", Role: access.Auditor, Load: load}
+	}
+	return []web.Page{
+		page("GET /obligations", a.load),
+		page("POST /obligations/feed", a.feed),
+		page("POST /obligations/feed/end", a.endFeed),
+	}
+}
+
+// feed makes the address of a calendar and shows it once. It keeps the filters
+// of the list that it was made from.
+func (a Area) feed(ctx context.Context, r *web.Request) (web.View, error) {
+	if err := r.ParseForm(); err != nil {
+		return web.View{}, err
+	}
+	q := url.Values{"lang": {r.Tag}}
+	for _, key := range []string{"owner", "duty", "kind", "check", "source", "severity"} {
+		if v := r.PostForm[key]; len(v) > 0 {
+			q[key] = v
+		}
+	}
+	address, err := a.Feeds.MakeFeed(ctx, r.Who.Name, q.Encode())
+	if err != nil {
+		return web.View{}, fmt.Errorf("make a calendar feed: %w", err)
+	}
+	return web.View{Body: feedMade(r.Env, address), Crumbs: []ui.Crumb{{Text: r.T("nav.obligations"), Href: r.Link("/obligations")}, {Text: r.T("feed.title")}}}, nil
+}
+
+func (a Area) endFeed(ctx context.Context, r *web.Request) (web.View, error) {
+	if err := a.Feeds.EndFeed(ctx, r.Who.Name); err != nil {
+		return web.View{}, fmt.Errorf("end a calendar feed: %w", err)
+	}
+	return web.View{Redirect: "/obligations"}, nil
+}
+
+// kept are the filters of a list that its calendar keeps.
+func kept(e *ui.Env) [][2]string {
+	var out [][2]string
+	for _, key := range []string{"owner", "duty", "kind", "check", "source", "severity"} {
+		for _, v := range e.Query[key] {
+			out = append(out, [2]string{key, v})
+		}
+	}
+	return out
 }
 
 // maxMonth is how many obligations a month counts; a busier one says "and more".
@@ -81,15 +135,19 @@ func (a Area) load(ctx context.Context, r *web.Request) (web.View, error) {
 }
 
 func (a Area) filter(r *web.Request) monitor.ObligationFilter {
+	f := FilterOf(r.Query, a.Catalogue.Checks())
+	f.Text, f.Limit, f.Cursor = r.Query.Get("q"), r.Limit(), r.Query.Get("cursor")
+	return f
+}
+
+// FilterOf reads which obligations an address asks for.
+func FilterOf(q url.Values, set *check.Set) monitor.ObligationFilter {
 	f := monitor.ObligationFilter{
-		Filter: monitor.Filter{
-			Owner: r.Query["owner"], Kind: r.Query["kind"], Check: r.Query["check"], Source: r.Query["source"],
-			Severity: web.Severities(r.Query["severity"]), Text: r.Query.Get("q"), Limit: r.Limit(), Cursor: r.Query.Get("cursor"),
-		},
-		Leaning: monitor.Leaning(a.Catalogue.Checks()),
+		Filter:  monitor.Filter{Owner: q["owner"], Kind: q["kind"], Check: q["check"], Source: q["source"], Severity: web.Severities(q["severity"])},
+		Leaning: monitor.Leaning(set),
 	}
 	for _, d := range monitor.Duties() {
-		if slices.Contains(r.Query["duty"], string(d)) {
+		if slices.Contains(q["duty"], string(d)) {
 			f.Duty = append(f.Duty, d)
 		}
 	}

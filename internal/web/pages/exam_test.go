@@ -33,7 +33,7 @@ func serve(t *testing.T, s *webtest.Store, role access.Role) http.Handler {
 	t.Helper()
 	infos := webtest.Connectors()
 	all := pages.All(pages.Config{
-		Store: s, Log: s, Sources: s, Exceptions: s, Alerts: s, SetOwner: s.SetOwner, SetDue: s.SetDue, Silence: s.Silence, Speak: s.Speak,
+		Store: s, Log: s, Sources: s, Exceptions: s, Alerts: s, SetOwner: s.SetOwner, SetDue: s.SetDue, Silence: s.Silence, Speak: s.Speak, Feeds: s,
 		Catalogue: web.Catalogue{Checks: func() *check.Set { return s.Set }, Library: s.Library, Connectors: infos},
 	})
 	srv, err := web.New(web.Config{

@@ -40,6 +40,7 @@ type Config struct {
 	SetDue     func(ctx context.Context, by, finding string, due time.Time) error
 	Silence    func(ctx context.Context, q monitor.SilenceRequest) error
 	Speak      func(ctx context.Context, by, id string) error
+	Feeds      obligations.Feeds
 	Catalogue  web.Catalogue
 }
 
@@ -52,7 +53,6 @@ func All(c Config) []web.Page {
 	one := []web.Page{
 		posture.Area{Store: c.Store, Catalogue: c.Catalogue}.Page(),
 		found.List(), found.One(), found.Act(), found.Speak(), found.Export(),
-		obligations.Area{Store: c.Store, Catalogue: c.Catalogue}.Page(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),
 		controls.Area{Store: c.Store, Catalogue: c.Catalogue}.One(),
 		frameworks.Area{Store: c.Store, Catalogue: c.Catalogue}.List(),
@@ -63,6 +63,7 @@ func All(c Config) []web.Page {
 		things.Area{Store: c.Store, Frame: c.Store, Catalogue: c.Catalogue, SetOwner: c.SetOwner}.One(),
 		things.Area{Store: c.Store, Frame: c.Store, Catalogue: c.Catalogue, SetOwner: c.SetOwner}.Owner(),
 	}
+	one = append(one, obligations.Area{Store: c.Store, Feeds: c.Feeds, Catalogue: c.Catalogue}.Pages()...)
 	one = append(one, exceptions.Area{Store: c.Store, Actions: c.Exceptions, Catalogue: c.Catalogue}.Pages()...)
 	one = append(one, sources.Area{Store: c.Store, Actions: c.Sources, Catalogue: c.Catalogue}.Pages()...)
 	return append(one, alerts.Area{Log: c.Log, Actions: c.Alerts, Sources: c.Store.Sources, Catalogue: c.Catalogue}.Pages()...)

@@ -411,6 +411,14 @@ func (s *Store) Silence(_ context.Context, q monitor.SilenceRequest) error {
 // Speak does it.
 func (s *Store) Speak(_ context.Context, by, id string) error { return s.do("speak " + by + " " + id) }
 
+// MakeFeed does it.
+func (s *Store) MakeFeed(_ context.Context, by, query string) (string, error) {
+	return "https://prumo.example/calendar/secret.ics", s.do("feed " + by + " " + query)
+}
+
+// EndFeed does it.
+func (s *Store) EndFeed(_ context.Context, by string) error { return s.do("end feed " + by) }
+
 // NamedBy lists a few facts, as if they named the one that is asked for.
 func (s *Store) NamedBy(_ context.Context, _, _, id string, limit int) ([]monitor.FactView, error) {
 	var out []monitor.FactView
